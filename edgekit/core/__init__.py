@@ -20,6 +20,7 @@ from edgekit.core.errors import (
     unknown_name,
 )
 from edgekit.core.frame import MODALITIES, Camera, Frame, GeoReference, Pose
+from edgekit.core.ground_truth import GroundTruth
 from edgekit.core.transform import Transform
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "EngineError",
     "Frame",
     "GeoReference",
+    "GroundTruth",
     "Pose",
     "SinkError",
     "SourceError",
