@@ -20,7 +20,8 @@ MAX_PATH_LENGTH = 200
 MAX_PATH_PARTS = 8
 
 # ASCII only: Unicode has several spellings of one name, and file systems disagree about them. A
-# part starts with a letter, a digit or an underscore, so neither '..' nor a hidden file can be written.
+# part starts with a letter, a digit or an underscore: neither '..' nor a hidden file can be
+# written.
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 

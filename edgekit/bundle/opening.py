@@ -60,18 +60,14 @@ def open_bundle(
     raises        BundleError, one line, always
     cost          reads every file once, in pieces of 1 MiB
     """
-    given = Path(path)
     try:
-        root = _resolve(given)
+        root = _resolve(Path(path))
         return _open(root, trusted_keys, now or datetime.now(UTC))
-    except (OSError, ValueError) as error:
-        # ValueError: a path with a NUL byte.
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        name = f" ({Path(str(error.filename)).name})" if getattr(error, "filename", None) else ""
-        raise BundleError(
-            f"bundle {str(given)!a} cannot be read: {reason.lower()}{name}",
-            "check the disk and the permissions, or fetch it again",
-        ) from error
+    except OSError as error:
+        name = f" ({Path(str(error.filename)).name})" if error.filename else ""
+        raise _unreadable(path, f"{(error.strerror or str(error)).lower()}{name}") from error
+    except ValueError as error:  # a path with a NUL byte
+        raise _unreadable(path, str(error)) from error
 
 
 def _open(root: Path, trusted_keys: Iterable[PublicKey] | None, now: datetime) -> Bundle:
@@ -172,3 +168,10 @@ def _check_content(root: Path, entry: FileEntry) -> None:
     size, sha256 = hash_file(root / entry.path, entry.size)
     if (size, sha256) != (entry.size, entry.sha256):
         raise BundleError(f"bundle file '{entry.path}' is altered: its hash differs", _FETCH_AGAIN)
+
+
+def _unreadable(path: str | Path, reason: str) -> BundleError:
+    return BundleError(
+        f"bundle {str(path)!a} cannot be read: {reason}",
+        "check the disk and the permissions, or fetch it again",
+    )

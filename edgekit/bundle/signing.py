@@ -4,7 +4,7 @@
     private key file   PEM, PKCS #8, not encrypted, mode 0600
     public key file    PEM, SubjectPublicKeyInfo
 
-The key files are the ones that OpenSSL reads and writes, so a signature can be checked without edgekit:
+OpenSSL reads and writes the same key files, so a signature can be checked without edgekit:
 `openssl pkeyutl -verify -pubin -inkey KEY.pub -rawin -in manifest.json -sigfile SIGNATURE`.
 
 Source  RFC 8032 (Ed25519), RFC 8410 (its PEM form).
@@ -196,9 +196,8 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
     except FileExistsError as error:
         raise UsageError(f"{path} exists", "keys are never overwritten; name another") from error
     except OSError as error:
-        raise UsageError(
-            f"cannot write key file {path}: {error.strerror}", "name another"
-        ) from error
+        what = f"cannot write key file {path}: {error.strerror}"
+        raise UsageError(what, "name another file") from error
     with os.fdopen(handle, "wb") as file:
         file.write(content)
 

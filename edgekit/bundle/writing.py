@@ -38,20 +38,18 @@ def write_bundle(
     _check_target(target, force)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(
-            tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        )
+        staging = _folder_beside(target, ".part")
     except OSError as error:
         raise _cannot_write(target, error) from error
     try:
         _fill(staging, manifest, files)
-        open_bundle(staging)
+        bundle = open_bundle(staging)
         _move(staging, target)
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return open_bundle(target)
+    return replace(bundle, root=target.resolve())
 
 
 def _check_target(target: Path, force: bool) -> None:
@@ -115,7 +113,7 @@ def _move(staging: Path, target: Path) -> None:
     else:
         # Linux has no portable exchange of two folders: between these two renames nothing is at
         # `target`, but never a part of a bundle.
-        former = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
+        former = _folder_beside(target, ".old")
         target.rename(former)  # onto an empty folder, which POSIX allows
         try:
             staging.rename(target)
@@ -124,6 +122,10 @@ def _move(staging: Path, target: Path) -> None:
             raise
         shutil.rmtree(former, ignore_errors=True)
     _fsync_folder(target.parent)
+
+
+def _folder_beside(target: Path, suffix: str) -> Path:
+    return Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=suffix))
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -49,7 +49,7 @@ class StrictTable:
         return tuple(self._content)
 
     def refuse(self, key: str, problem: str, hint: str = "correct it") -> EdgekitError:
-        """The error for a value that has the right type and is still wrong; the caller raises it."""
+        """The error for a value of the right type that is still wrong; the caller raises it."""
         return self._refusal(f"{self._where}: '{key}' {problem}", hint)
 
     def text(self, key: str, choices: Sequence[str] = (), *, empty: bool = False) -> str:
