@@ -1,0 +1,96 @@
+"""Checkpoints: safetensors with a JSON header that says what the weights are.
+
+Nothing in a checkpoint is executed: safetensors holds plain arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgekit.core import CheckpointError, replacing
+
+SCHEMA = "edgekit.checkpoint/1"
+_FIELDS = ("model", "classes", "input", "licence", "attribution", "training")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights, and what a user of them must know.
+
+    model        name in the zoo, `lwganet_l0-obb`
+    classes      names in the order of their indices
+    input        size (height, width), modality, mean, std, resize, tile_overlap_px
+    licence      of the weights: that of the data they were trained on
+    attribution  to repeat wherever the weights are passed on
+    training     configuration and validation report
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    input: dict[str, Any]
+    licence: str
+    attribution: str
+    training: dict[str, Any]
+    state: dict[str, Tensor]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; it appears whole or not at all."""
+    from safetensors.torch import save_file
+
+    header = {name: getattr(checkpoint, name) for name in _FIELDS}
+    metadata = {"schema": SCHEMA, "edgekit": json.dumps(header, sort_keys=True)}
+    tensors = {key: value.contiguous() for key, value in checkpoint.state.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    raises  CheckpointError where the file is missing, truncated, or not one of ours
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}", "check the path")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error})", "copy or export it again"
+        ) from error
+    if metadata.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"{path} carries no {SCHEMA} header", "use a checkpoint written by `edgekit train`"
+        )
+    header = json.loads(metadata["edgekit"])
+    header["classes"] = tuple(header["classes"])
+    return Checkpoint(**{name: header[name] for name in _FIELDS}, state=state)
+
+
+def load_state(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Load weights strictly by name and shape.
+
+    raises  CheckpointError naming the first entry that does not match
+    """
+    own = model.state_dict()
+    for name, tensor in own.items():
+        if name not in state:
+            raise CheckpointError(f"{origin}: no weights for {name}", "it is of another model")
+        if state[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{origin}: {name} is {tuple(state[name].shape)}, the model has {tuple(tensor.shape)}",
+                "it is of another variant or class count",
+            )
+    for name in state:
+        if name not in own:
+            raise CheckpointError(f"{origin}: {name} is not in the model", "it is of another model")
+    model.load_state_dict(state)
