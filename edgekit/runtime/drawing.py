@@ -33,7 +33,7 @@ PALETTE = (
 _EDGE = "#101418"
 #: A picture is enlarged by a whole factor until its long side has about this many pixels.
 _LONG_SIDE_PX = 1200
-_FONT_PX = 15
+_FONT_PX = 14
 _LINE_PX = 2
 
 Rectangle = tuple[float, float, float, float]
@@ -58,25 +58,33 @@ def font(size_px: int) -> Any:
 
 
 def annotate(
-    pixels: NDArray[Any], detections: Detections, classes: Sequence[str], *, legend: bool = True
+    pixels: NDArray[Any],
+    detections: Detections,
+    classes: Sequence[str],
+    *,
+    legend: bool = True,
+    labels: bool = True,
+    factor: float | None = None,
 ) -> Any:
     """A frame with oriented boxes, heading ticks, labels and a legend, as an RGB Pillow image.
 
     pixels   as edgekit.core.Frame holds them; SAR is stretched to 8 bit
     legend   a line of classes and counts under the picture
+    labels   class and score beside each box
+    factor   scale of the picture; by default a whole one that makes a small frame large
     cost     a few milliseconds a megapixel and a fraction of one a box; for people, not for flight
     """
     image_module = import_extra("PIL.Image", "images", "drawing pictures")
     draw_module = import_extra("PIL.ImageDraw", "images", "drawing pictures")
-    image, scale = _enlarged(image_module, as_rgb(pixels))
+    image, scale = _scaled(image_module, as_rgb(pixels), factor)
     draw = draw_module.Draw(image)
     boxes = detections.boxes.astype(np.float64) * np.array([scale, scale, scale, scale, 1.0])
     corners = corners_from_le90(boxes)
     for row in range(len(detections)):
         _draw_box(draw, boxes[row], corners[row], class_colour(int(detections.labels[row])))
-    # Labels come last and the best ones first: they may cover a box, never the other way round.
-    taken: list[Rectangle] = []
-    for row in np.argsort(-detections.scores, kind="stable"):
+    # No label covers a box or another label; the best ones choose their place first.
+    taken = [_enclosing(corners[row]) for row in range(len(detections))]
+    for row in np.argsort(-detections.scores, kind="stable") if labels else ():
         label, score = int(detections.labels[row]), float(detections.scores[row])
         text = f"{classes[label]} {score:.2f}"
         _draw_label(draw, image.size, corners[row], text, class_colour(label), taken)
@@ -109,13 +117,14 @@ def draw_legend(
     return x
 
 
-def _enlarged(image_module: Any, rgb: NDArray[np.uint8]) -> tuple[Any, int]:
+def _scaled(image_module: Any, rgb: NDArray[np.uint8], factor: float | None) -> tuple[Any, float]:
     image = image_module.fromarray(rgb)
-    factor = max(1, round(_LONG_SIDE_PX / max(image.size)))
-    if factor == 1:
-        return image, 1
-    size = (image.width * factor, image.height * factor)
-    return image.resize(size, image_module.Resampling.BICUBIC), factor
+    scale = factor or max(1, round(_LONG_SIDE_PX / max(image.size)))
+    if scale == 1:
+        return image, 1.0
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    resampling = image_module.Resampling
+    return image.resize(size, resampling.BICUBIC if scale > 1 else resampling.LANCZOS), scale
 
 
 def _draw_box(
@@ -140,18 +149,19 @@ def _draw_label(
     colour: str,
     taken: list[Rectangle],
 ) -> None:
-    """The text beside its box where there is room: above, below, right, left; else not at all.
+    """The text beside its box where there is room: above, right, below, left; else not at all.
 
-    In a crowd a label over its neighbours would say less than none; the colour tells the class.
+    In a crowd a label over its neighbours would say less than none: the colour tells the class.
     """
     letters = font(_FONT_PX)
     width, height = draw.textlength(text, font=letters) + 6, _FONT_PX + 4
-    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    left, top, right, bottom = _enclosing(corners)
+    middle = (top + bottom - height) / 2
     for x, y in (
-        (left, top - height - 3),
-        (left, bottom + 3),
-        (right + 3, top),
-        (left - width - 3, top),
+        (left, top - height - 4),
+        (right + 9, middle),
+        (left, bottom + 4),
+        (left - width - 9, middle),
     ):
         place = (x, y, x + width, y + height)
         is_inside = x >= 0 and y >= 0 and place[2] <= size_px[0] and place[3] <= size_px[1]
@@ -160,6 +170,11 @@ def _draw_label(
             draw.text((x + 3, y), text, fill=colour, font=letters)
             taken.append(place)
             return
+
+
+def _enclosing(corners: NDArray[np.float64]) -> Rectangle:
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return left, top, right, bottom
 
 
 def _overlap(a: Rectangle, b: Rectangle) -> bool:

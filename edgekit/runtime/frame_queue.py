@@ -12,6 +12,15 @@ from edgekit.core import Frame, unknown_name
 POLICIES = ("every", "latest")
 
 
+def check_policy(policy: str) -> None:
+    """Refuse a policy that is not one of POLICIES.
+
+    raises  UsageError
+    """
+    if policy not in POLICIES:
+        raise unknown_name("policy", policy, POLICIES)
+
+
 class FrameQueue:
     """At most `capacity` frames. One thread puts, one takes; either may close it.
 
@@ -20,8 +29,7 @@ class FrameQueue:
     """
 
     def __init__(self, capacity: int, policy: str = "every") -> None:
-        if policy not in POLICIES:
-            raise unknown_name("policy", policy, POLICIES)
+        check_policy(policy)
         assert capacity > 0, "a queue without room holds capture back for ever"
         self.dropped = 0
         self._capacity = capacity
