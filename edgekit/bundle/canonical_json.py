@@ -2,7 +2,8 @@
 
 Source       RFC 8785 (JSON Canonicalization Scheme): keys sorted by UTF-16 code units, no spaces,
              strings escaped only where JSON demands it, numbers as ECMAScript writes them.
-Restriction  integers beyond +-(2^53 - 1) are refused: another reader's doubles could not hold them.
+Restriction  whole numbers beyond +-(2^53 - 1) that would be written without an exponent are
+             refused: readers disagree whether such a text is an integer or a double.
 """
 
 from __future__ import annotations
@@ -41,12 +42,11 @@ def _encode(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f'"{value.translate(_ESCAPE_TABLE)}"'
-    if isinstance(value, int):
-        if abs(value) > MAX_SAFE_INTEGER:
-            raise _refuse("an integer beyond 2^53 - 1")
-        return str(value)
-    if isinstance(value, float):
-        return number_text(value)
+    if isinstance(value, (int, float)):
+        is_whole = isinstance(value, int) or abs(value) < 1e21
+        if is_whole and abs(value) > MAX_SAFE_INTEGER:
+            raise _refuse("a whole number beyond 2^53 - 1")
+        return str(value) if isinstance(value, int) else number_text(value)
     if isinstance(value, (list, tuple)):
         return f"[{','.join(map(_encode, value))}]"
     if isinstance(value, dict):
