@@ -43,12 +43,14 @@ class OpenVinoEngine:
 
     def installed_version(self) -> str | None:
         """Version of the openvino package, or None; without importing it."""
-        if find_spec("openvino") is None:
-            return None
         try:
+            if find_spec("openvino") is None:
+                return None
             return version("openvino")
         except PackageNotFoundError:
-            return "unknown"
+            return "unknown"  # importable, but not installed by pip: Intel's archive, for one
+        except ImportError:
+            return None
 
     def devices(self) -> tuple[str, ...]:
         """Devices that OpenVINO sees, e.g. ("CPU: AMD EPYC",). edgekit runs on the CPU only."""
