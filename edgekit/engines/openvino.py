@@ -72,12 +72,10 @@ class OpenVinoEngine:
         raises  EngineError if openvino is missing or refuses the graph
         """
         ov = _import_openvino()
-        model = next(
-            (path for path in bundle.files_of(artefact) if path.suffix in (".xml", ".onnx")), None
-        )
+        model = next((path for path in bundle.files_of(artefact) if path.suffix == ".xml"), None)
         if model is None:
             raise EngineError(
-                f"artefact '{artefact.id}' has no .xml or .onnx file", "export the bundle again"
+                f"artefact '{artefact.id}' has no .xml file", "export the bundle again"
             )
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _FLOAT_HINTS[artefact.precision],
