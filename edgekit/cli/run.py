@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="password of the broker (or set EDGEKIT_MQTT_PASSWORD)",
     )
+    out.add_argument(
+        "--mqtt-version", metavar="V", help="5 or 3.1.1 (default: what the broker speaks)"
+    )
     out.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="authorities for mqtts://, PEM")
     add_source_options(parser)
     pace = parser.add_argument_group("pace")
@@ -129,7 +132,10 @@ def _open_sinks(
         from edgekit.runtime.sinks.mqtt_url import parse_mqtt_url
 
         access = MqttAccess(
-            parse_mqtt_url(args.mqtt), read_password(args.mqtt_password_file), args.mqtt_ca
+            parse_mqtt_url(args.mqtt),
+            read_password(args.mqtt_password_file),
+            args.mqtt_ca,
+            args.mqtt_version,
         )
         sinks.append(MqttSink(access, device, prefix=args.mqtt_prefix, notify=progress))
     for sink in sinks:

@@ -15,6 +15,9 @@ from typing import Any, Self
 from edgekit.core import EdgekitError
 from edgekit.runtime.extras import import_extra
 
+#: What the broker speaks: a client that knows it need not try version 5 first.
+MQTT_VERSION = "3.1.1"
+
 _START_TIMEOUT_S = 10.0
 
 

@@ -49,7 +49,7 @@ class Section:
 def contact_sheet(title: str, subtitle: str, sections: Sequence[Section]) -> Any:
     """A page with a title, and for each section a heading, a legend and a grid of frames.
 
-    returns  an RGB Pillow image, 2412 px wide
+    returns  an RGB Pillow image, 2452 px wide
     """
     image_module = import_extra("PIL.Image", "images", "drawing pictures")
     draw_module = import_extra("PIL.ImageDraw", "images", "drawing pictures")

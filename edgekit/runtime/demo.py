@@ -18,14 +18,14 @@ from typing import Any
 import edgekit.assets
 from edgekit.bundle import Bundle, open_bundle
 from edgekit.core import BundleError, Frame, SinkError, replacing, write_text_atomic
-from edgekit.runtime.broker import EmbeddedBroker
+from edgekit.runtime.broker import MQTT_VERSION, EmbeddedBroker
 from edgekit.runtime.contact_sheet import Panel, Section, contact_sheet
 from edgekit.runtime.drawing import counts_by_class, require_pillow
 from edgekit.runtime.messages import Sender, detections_from_items
 from edgekit.runtime.opening import existing_bundle_paths, open_detector
 from edgekit.runtime.pipeline import run_pipeline
 from edgekit.runtime.sinks.mqtt import MqttSink, detections_topic
-from edgekit.runtime.sinks.mqtt_connection import MqttAccess
+from edgekit.runtime.sinks.mqtt_connection import MqttAccess, read_password
 from edgekit.runtime.sinks.mqtt_url import parse_mqtt_url
 from edgekit.runtime.sinks.sink import Result
 from edgekit.runtime.sources import open_source
@@ -114,8 +114,10 @@ def run_demo(
         )
     with ExitStack() as stack:
         if mqtt is None:
-            mqtt = stack.enter_context(EmbeddedBroker()).url
-        access = MqttAccess(parse_mqtt_url(mqtt))
+            broker = stack.enter_context(EmbeddedBroker())
+            access = MqttAccess(parse_mqtt_url(broker.url), version=MQTT_VERSION)
+        else:
+            access = MqttAccess(parse_mqtt_url(mqtt), read_password(None))
         topic = detections_topic("edgekit", DEVICE, "+")
         subscriber = stack.enter_context(DetectionsSubscriber(access, topic))
         notify(f"subscribed to {topic} at {access.url}")

@@ -110,8 +110,9 @@ class Detector:
     def _decode_outputs(self, outputs: Any) -> Detections:
         """Candidates over the threshold that survive rotated NMS, in input pixels."""
         boxes, scores = outputs["boxes"][0], outputs["scores"][0]
-        # A comparison with NaN is false, so a candidate without a score is none.
-        rows = np.flatnonzero(scores >= self._decode.score_threshold)
+        # A candidate without a score (a comparison with NaN is false) or without a place is none.
+        is_candidate = (scores >= self._decode.score_threshold) & np.isfinite(boxes).all(axis=1)
+        rows = np.flatnonzero(is_candidate)
         found = Detections(
             boxes=boxes[rows].astype(np.float32, copy=False),
             scores=scores[rows].astype(np.float32, copy=False),

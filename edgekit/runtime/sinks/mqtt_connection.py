@@ -13,7 +13,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edgekit.core import SinkError, UsageError
+from edgekit.core import SinkError, UsageError, unknown_name
 from edgekit.runtime.sinks.mqtt_url import MqttUrl
 
 PASSWORD_VARIABLE = "EDGEKIT_MQTT_PASSWORD"
@@ -24,6 +24,11 @@ _UNSUPPORTED_VERSION = 132
 _CREDENTIALS_REFUSED = (134, 135)
 #: What a broker can do instead of answering.
 _SILENT, _HUNG_UP = -1, -2
+_ANOTHER_VERSION_MAY_DO = (_UNSUPPORTED_VERSION, _HUNG_UP, _SILENT)
+
+_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+#: How long an answer to version 5 is waited for, where 3.1.1 may still be tried.
+_ANSWER_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +36,22 @@ class MqttAccess:
     """How to reach a broker and who to be there. The password never shows in a repr.
 
     ca_file             authorities to trust for mqtts://; None: those of the system
+    version             "5" or "3.1.1"; None: 5, and 3.1.1 where the broker does not answer to that
     connect_timeout_s   for the whole first connection, both protocol versions together
     """
 
     url: MqttUrl
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
+    version: str | None = None
     connect_timeout_s: float = 4.0
     keepalive_s: int = 30
 
     def __post_init__(self) -> None:
         if self.password is not None and self.url.username is None:
             raise UsageError("there is a password but no user name", "use mqtt://user@host")
+        if self.version is not None and self.version not in _VERSIONS:
+            raise unknown_name("MQTT version", self.version, _VERSIONS)
 
 
 def read_password(file: Path | None) -> str | None:
@@ -82,13 +91,15 @@ def connect(access: MqttAccess, client_id: str, callbacks: Callbacks) -> mqtt.Cl
     raises  SinkError within about `connect_timeout_s` if the broker is not there or refuses
     """
     deadline = time.monotonic() + access.connect_timeout_s
-    for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
-        client = _new_client(access, client_id, version)
-        outcome = _first_connection(client, access, callbacks, deadline)
+    versions = ["5", "3.1.1"] if access.version is None else [access.version]
+    while True:
+        client = _new_client(access, client_id, _VERSIONS[versions.pop(0)])
+        outcome = _first_connection(client, access, callbacks, deadline, is_last=not versions)
         if outcome.code == 0:
             return client
-        # A broker of 3.1.1 answers version 5 with that code, or just hangs up.
-        if outcome.code not in (_UNSUPPORTED_VERSION, _HUNG_UP):
+        # A broker of 3.1.1 answers a connection of version 5 with that code, or hangs up, or waits
+        # for more because it reads the will wrong.
+        if not versions or outcome.code not in _ANOTHER_VERSION_MAY_DO:
             break
     if outcome.code in _CREDENTIALS_REFUSED:
         user = access.url.username or "(none)"
@@ -128,7 +139,12 @@ class _Outcome:
 
 
 def _first_connection(
-    client: mqtt.Client, access: MqttAccess, callbacks: Callbacks, deadline: float
+    client: mqtt.Client,
+    access: MqttAccess,
+    callbacks: Callbacks,
+    deadline: float,
+    *,
+    is_last: bool,
 ) -> _Outcome:
     """Connect once. Accepted: the client's thread runs on; else it has ended."""
     outcome, answered = _Outcome(), threading.Event()
@@ -165,7 +181,8 @@ def _first_connection(
             "start it, or check host, port and network",
         ) from error
     client.loop_start()
-    answered.wait(max(0.1, deadline - time.monotonic()))
+    patience_s = max(0.1, deadline - time.monotonic())
+    answered.wait(patience_s if is_last else min(patience_s, _ANSWER_TIMEOUT_S))
     if outcome.code != 0:
         client.on_connect = client.on_disconnect = None
         client.disconnect()

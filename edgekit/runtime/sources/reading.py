@@ -59,7 +59,8 @@ class Reader(Protocol):
 
 def short_reason(error: BaseException, path: str = "") -> str:
     """The first line of an error in lower case, without the path that the label says already."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    told = getattr(error, "strerror", None) or str(error)
+    text = told.splitlines()[0] if told else type(error).__name__
     for name in {path, repr(path)} - {"", "''"}:
         text = text.replace(name, "").strip(" :,'")
     text = text[:1].lower() + text[1:] if text[1:2].islower() else text
