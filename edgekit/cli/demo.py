@@ -25,13 +25,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="contact-sheet.png and messages.jsonl go here (default: edgekit-demo)",
     )
+    parser.add_argument(
+        "--bundles",
+        type=Path,
+        metavar="DIR",
+        help="show the bundles of this folder instead of the shipped ones",
+    )
     parser.add_argument("--json", action="store_true", help="the table as one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
-    from edgekit.runtime.demo import run_demo
+    from edgekit.runtime.demo import BUNDLES, run_demo
 
-    report = run_demo(args.out, mqtt=args.mqtt, notify=progress)
+    bundles = args.bundles or BUNDLES
+    report = run_demo(args.out, mqtt=args.mqtt, bundles=bundles, notify=progress)
     if args.json:
         print_json(_as_document(report))
     else:

@@ -108,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
         with on_stop_signal(stop) as received:
             summary = run_pipeline(source, detector, sinks, sender, policy=args.policy)
     progress(summary.line())
+    for line in filter(None, (sink.report() for sink in sinks)):
+        progress(line)
     failure = source.failure()
     _raise_all([*summary.errors, *([failure] if failure else [])])
     return 130 if signal.SIGINT in received else 0

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,6 +61,8 @@ class EmbeddedBroker:
         # amqtt logs every packet and every client that leaves; a demo's user wants neither.
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._started.clear()
+        self._error, self._loop, self._stop = None, None, None
         self.port = self._wanted_port or _free_port()
         self._thread = threading.Thread(target=self._serve, name="mqtt-broker", daemon=True)
         self._thread.start()
@@ -76,8 +79,10 @@ class EmbeddedBroker:
         """Ends all connections. Twice is fine."""
         if self._thread is None:
             return
-        if self._loop is not None and self._stop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._loop is not None and self._stop is not None:
+            # A broker that failed has closed its loop already.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_TIMEOUT_S)
         self._thread = None
 

@@ -116,6 +116,17 @@ def _card(image_module: Any, draw_module: Any, panel: Panel, classes: tuple[str,
     card = image_module.new("RGB", (_CELL_PX, picture.height + 72), _CARD)
     card.paste(picture, (0, 0))
     draw = draw_module.Draw(card)
-    draw.text((14, picture.height + 8), panel.caption, fill=_TEXT, font=font(21))
-    draw.text((14, picture.height + 39), panel.detail, fill=_DIM, font=font(19))
+    _draw_fitting(draw, (14, picture.height + 8), panel.caption, _TEXT, 21)
+    _draw_fitting(draw, (14, picture.height + 39), panel.detail, _DIM, 19)
     return card
+
+
+def _draw_fitting(
+    draw: Any, position: tuple[int, int], text: str, colour: str, size_px: int
+) -> None:
+    """Text on a card, its end cut where it is longer than the card is wide."""
+    letters, shown = font(size_px), text
+    while draw.textlength(shown, font=letters) > _CELL_PX - 28:
+        text = text[:-1]
+        shown = f"{text}..."
+    draw.text(position, shown, fill=colour, font=letters)

@@ -152,6 +152,9 @@ class _KeepFrames:
     def hurry(self) -> None:
         """Nothing to do: memory does not wait."""
 
+    def report(self) -> str:
+        return ""
+
     def close(self) -> None:
         """Nothing to do: the frames are in memory."""
 
@@ -196,7 +199,7 @@ def _key(arrival: Arrival) -> tuple[str, int]:
 def _row(arrival: Arrival, frame: Frame) -> Row:
     message = arrival.message
     counts: dict[str, int] = {}
-    for item in message["detections"]:
+    for item in sorted(message["detections"], key=lambda item: item["class_id"]):
         counts[item["class"]] = counts.get(item["class"], 0) + 1
     captured_s = datetime.fromisoformat(message["captured_at"]).timestamp()
     return Row(
@@ -233,8 +236,8 @@ def _panel(arrival: Arrival, frame: Frame, classes: tuple[str, ...]) -> Panel:
     return Panel(
         frame.pixels,
         detections,
-        caption=found,
-        detail=f"{frame.label}  -  {row.latency_ms:.0f} ms from capture to arrival",
+        caption=f"{found}  -  {row.latency_ms:.0f} ms",
+        detail=frame.label,
     )
 
 
@@ -249,7 +252,8 @@ def _write(
     objects = sum(sum(row.counts.values()) for row in rows)
     page: Any = contact_sheet(
         "edgekit demo",
-        f"{objects} objects in {len(rows)} frames, as they arrived over MQTT",
+        f"{objects} objects in {len(rows)} frames, as they arrived over MQTT; "
+        "milliseconds are from capture to arrival",
         sections,
     )
     lines = [json.dumps(item.message, separators=(",", ":")) for item in arrivals]

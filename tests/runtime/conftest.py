@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edgekit.bundle import Bundle
-from edgekit.runtime.broker import EmbeddedBroker
 from tests.runtime.bright_cells import write_bright_cells
 
 
@@ -16,13 +14,6 @@ from tests.runtime.bright_cells import write_bright_cells
 def bright_cells(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A letterboxing thermal bundle of the tiny detector. Read only."""
     return write_bright_cells(tmp_path_factory.mktemp("bundle") / "bright-cells.bundle")
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    """A running broker of MQTT 3.1.1."""
-    with EmbeddedBroker() as running:
-        yield running
 
 
 @pytest.fixture

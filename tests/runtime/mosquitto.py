@@ -67,8 +67,9 @@ def subscribed(broker: Mosquitto, topic: str, count: int) -> Iterator[subprocess
     """A running mosquitto_sub that ends by itself after `count` messages, or after a minute."""
     program = find("mosquitto_sub")
     assert program is not None
-    command = [program, "-p", str(broker.port), "-t", topic, "-q", "1", "-C", str(count)]
-    # -d tells when it is subscribed; its own lines begin with these words, messages with a brace.
+    # -d tells when it is subscribed: at once only if its output is flushed line by line.
+    command = ["stdbuf", "-oL", program, "-p", str(broker.port), "-t", topic]
+    command += ["-q", "1", "-C", str(count)]
     process = subprocess.Popen(
         [*command, "-W", "60", "-d"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

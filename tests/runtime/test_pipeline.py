@@ -70,6 +70,9 @@ class Keeps:
     def hurry(self) -> None:
         pass
 
+    def report(self) -> str:
+        return ""
+
     def close(self) -> None:
         self.closed += 1
 
@@ -172,7 +175,7 @@ def test_queue_of_policy_every_holds_capture_back() -> None:
     def capture() -> None:
         for seq in range(5):
             assert queue.put(a_frame(seq=seq))
-            put.append(seq)  # noqa: PERF401  read by the other thread meanwhile
+            put.append(seq)
         queue.close()
 
     thread = threading.Thread(target=capture)

@@ -26,5 +26,8 @@ class JsonLinesSink:
     def hurry(self) -> None:
         """Nothing to do: writing waits for nobody but the reader of the pipe."""
 
+    def report(self) -> str:
+        return ""
+
     def close(self) -> None:
         """Nothing to do: every line is out."""

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 
+import numpy as np
 import paho.mqtt.client as mqtt
 
 from edgekit.core import SinkError
@@ -104,6 +105,13 @@ class MqttSink:
     def hurry(self) -> None:
         if self._give_up_at is None:
             self._give_up_at = time.monotonic() + self._drain_timeout_s
+
+    def report(self) -> str:
+        text = f"broker {self._access.url} has acknowledged {self.delivered} messages"
+        if not self.latencies_ms:
+            return text
+        p50, p90 = np.percentile(self.latencies_ms, (50, 90))
+        return f"{text}, capture to acknowledgement p50 {p50:.1f} ms, p90 {p90:.1f} ms"
 
     def close(self) -> None:
         if self._is_closed:

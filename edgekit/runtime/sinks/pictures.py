@@ -45,6 +45,9 @@ class PictureSink:
     def hurry(self) -> None:
         """Nothing to do: the disk is waited for in any case."""
 
+    def report(self) -> str:
+        return ""
+
     def close(self) -> None:
         """Nothing to do: every picture is on disk."""
 

@@ -38,6 +38,10 @@ class Sink(Protocol):
         """The process is to end: from now on wait for the other side only for a stated while."""
         ...
 
+    def report(self) -> str:
+        """What it did beyond `delivered`, one line for people; empty if there is nothing to add."""
+        ...
+
     def close(self) -> None:
         """Wait until everything has arrived, then end.
 

@@ -74,6 +74,7 @@ def test_messages_arrive_in_order_and_each_is_acknowledged(reach: MqttAccess) ->
     assert seqs(arrivals) == list(range(60))
     assert (sink.delivered, sink.unacknowledged) == (60, 0)
     assert len(sink.latencies_ms) == 60
+    assert "has acknowledged 60 messages, capture to acknowledgement p50" in sink.report()
     for arrival in arrivals:
         validate(dict(arrival.message))
 
