@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.bundle import Bundle, DecodeSpec
+from edgekit.bundle import Bundle, DecodeSpec, TileSpec
 from edgekit.core import EngineError, SourceError, UsageError
 from edgekit.engines.base import open_engine
 from edgekit.runtime.detector import Detector
@@ -202,7 +202,7 @@ def test_overlap_that_leaves_no_step_is_refused(overlap: int) -> None:
 
 def test_tile_larger_than_the_input_is_scaled_down(tmp_path: Path) -> None:
     bundle = write_bright_cells(tmp_path / "half.bundle", modality="sar", overlap_px=0)
-    tile = replace(bundle.manifest.input.tile, size=(128, 192))
+    tile = TileSpec(size=(128, 192), overlap_px=0)
     half = replace(bundle.manifest, input=replace(bundle.manifest.input, tile=tile))
     engine = open_engine(bundle, threads=1)
     pixels = dark_frame((128, 384))

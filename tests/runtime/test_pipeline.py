@@ -180,7 +180,7 @@ def test_queue_of_policy_every_holds_capture_back() -> None:
 
     thread = threading.Thread(target=capture)
     thread.start()
-    taken = []
+    taken: list[int] = []
     while (frame := queue.take()) is not None:
         assert len(put) <= len(taken) + 4
         taken.append(frame.seq)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,11 @@ def result(seq: int) -> Result:
 
 def access(url: str, **options: Any) -> MqttAccess:
     return MqttAccess(parse_mqtt_url(url), **options)
+
+
+def write_all(sink: MqttSink, numbers: Iterable[int]) -> None:
+    for seq in numbers:
+        sink.write(result(seq))
 
 
 def come_back_late(sink: MqttSink) -> None:
@@ -89,7 +94,7 @@ def status_changes(reach: MqttAccess, prefix: str, wanted: list[bytes]) -> threa
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
 
     def on_message(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-        seen.append(message.payload)
+        seen.append(bytes(message.payload))
         if seen[-len(wanted) :] == wanted:
             done.set()
 
@@ -214,7 +219,7 @@ def test_lost_broker_is_waited_for_and_nothing_is_lost() -> None:
     assert sink._outbox.wait_until_empty(5)
     come_back_late(sink)
     broker.close()
-    writer = threading.Thread(target=lambda: [sink.write(result(seq)) for seq in range(5, 15)])
+    writer = threading.Thread(target=write_all, args=(sink, range(5, 15)))
     writer.start()
     with (
         EmbeddedBroker(port),
@@ -290,7 +295,7 @@ def test_killed_mosquitto_that_comes_back_gets_the_rest_in_order(tmp_path: Path)
         sink.write(result(0))
         assert sink._outbox.wait_until_empty(5)
         come_back_late(sink)
-    writer = threading.Thread(target=lambda: [sink.write(result(seq)) for seq in range(1, 31)])
+    writer = threading.Thread(target=write_all, args=(sink, range(1, 31)))
     writer.start()
     with (
         running_mosquitto(tmp_path, port=port) as broker,
