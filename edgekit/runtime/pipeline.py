@@ -29,6 +29,8 @@ from edgekit.runtime.sources.source import Source
 QUEUE_FRAMES = 4
 #: Latencies that the summary's percentiles are of: the last so many frames.
 _KEPT_LATENCIES = 10_000
+#: A closed source ends with the frame it is reading; one that hangs must not hold the sinks open.
+_CAPTURE_END_S = 30.0
 
 
 class Detects(Protocol):
@@ -114,7 +116,7 @@ def run_pipeline(
         elapsed_s = (clock.mono_ns() - start_ns) / 1e9
         source.close()
         queue.close()
-        capture.join()
+        capture.join(_CAPTURE_END_S)
         close_errors = _close(sinks)
     if isinstance(capture.error, EdgekitError):
         errors.insert(0, capture.error)
