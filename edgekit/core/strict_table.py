@@ -80,6 +80,10 @@ class StrictTable:
             raise self.refuse(key, "holds an empty text")
         return items
 
+    def integer_list(self, key: str, low: int, high: int) -> tuple[int, ...]:
+        """A list of any length of whole numbers in [low, high]."""
+        return tuple(self._integer(key, v, low, high) for v in self._items(key, 0, None))
+
     def integers(self, key: str, low: int, high: int, *, count: int) -> tuple[int, ...]:
         """A list of exactly `count` whole numbers in [low, high]."""
         return tuple(self._integer(key, v, low, high) for v in self._items(key, count, count))
@@ -106,6 +110,13 @@ class StrictTable:
         """An object whose keys are data, not names of a schema, and whose values are texts."""
         found = self._typed(key, dict, "an object")
         return {self._text(key, name): self._text(key, value) for name, value in found.items()}
+
+    def scalars(self, key: str) -> Mapping[str, str | int | float | bool]:
+        """An object whose keys are data and whose values are texts, numbers or flags."""
+        found = self._typed(key, dict, "an object")
+        if not all(isinstance(value, (str, int, float)) for value in found.values()):
+            raise self.refuse(key, "must hold texts, numbers and flags only")
+        return dict(found)
 
     def _text(self, key: str, value: object) -> str:
         if not isinstance(value, str):
