@@ -32,8 +32,8 @@ def rotated_iou(a: FloatArray, b: FloatArray) -> NDArray[np.float32]:
     Shape   a (N, 5), b (M, 5) float32 or float64 -> (N, M) f32 in [0, 1]
     Unit    boxes (cx, cy, w, h, angle) in pixels and radians; le90 is not required
     Note    1 for the same rectangle, 0 for boxes that only touch. A box with a side <= 0 or a
-            value that is not finite is empty: its IoU is 0, never NaN. iou(a, b) equals
-            iou(b, a).T bit for bit
+            value that is not finite is empty: its IoU is 0, never NaN. Symmetric: which box of a
+            pair comes first does not enter the arithmetic
     Raises  UsageError for another shape or dtype
     Source  module text; computed in float64
     Cost    O(N log M) and about 0.3 us a pair whose enclosing boxes overlap; 64 MiB at most
@@ -134,7 +134,7 @@ def _smaller_first(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Each pair as (smaller, larger); equal areas are told apart by their other numbers.
 
-    The rule does not depend on which box came first, so the result is symmetric bit for bit.
+    The rule does not depend on which box came first, so that the result does not either.
     """
     swap = np.zeros(len(a), np.bool_)
     equal = np.ones(len(a), np.bool_)
