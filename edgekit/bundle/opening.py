@@ -37,6 +37,11 @@ class Bundle:
     digest: str
     signed_by: str | None = None
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature lies beside the manifest; `signed_by` says if it was checked."""
+        return (self.root / SIGNATURE_NAME).is_file()
+
     def files_of(self, artefact: Artefact) -> tuple[Path, ...]:
         """Where an artefact's files are."""
         return tuple(self.root / path for path in artefact.files)
