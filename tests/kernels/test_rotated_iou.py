@@ -225,7 +225,7 @@ def test_iou_is_unchanged_by_common_shift_turn_and_scale(a, b, x, y, turn, scale
 @given(box_sets(), box_sets())
 def test_boxes_whose_circles_are_apart_share_nothing(a, b):
     reach = np.add.outer(np.hypot(a[:, 2], a[:, 3]), np.hypot(b[:, 2], b[:, 3])) / 2
-    b = b + [reach.max() + 100, 0, 0, 0, 0]
+    b = b + np.array([reach.max() + 100, 0, 0, 0, 0])
     assert not rotated_iou(a, b).any()
 
 
