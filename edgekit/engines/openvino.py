@@ -220,16 +220,13 @@ def _describe(compiled: Any, installed: str) -> EngineInfo:
 
 
 def _precision(compiled: Any) -> str:
-    """What the compiled graph computes in, read from its layers.
+    """What the compiled graph computes in, read from the kernels of its heavy layers.
 
     "int8" is a graph whose heavy layers are partly INT8 and else fp32: layers kept in float by the
     quantiser are part of what was asked. Any other float beside them is named: "int8+bf16".
     """
-    ran = {
-        _text(layer.get_rt_info()["runtimePrecision"])
-        for layer in compiled.get_runtime_model().get_ops()
-        if _text(layer.get_rt_info()["layerType"]) in _HEAVY_LAYERS
-    }
+    layers = [layer.get_rt_info() for layer in compiled.get_runtime_model().get_ops()]
+    ran = {_kernel_precision(i) for i in layers if _text(i["layerType"]) in _HEAVY_LAYERS}
     hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     floats = {_FLOAT_NAMES.get(name, name) for name in ({hint} | ran) - _INT8_NAMES}
     # fp32 layers may stand in a graph of lower precision, but not the other way round.
@@ -237,6 +234,15 @@ def _precision(compiled: Any) -> str:
     if ran & _INT8_NAMES:
         lower.insert(0, "int8")
     return "+".join(lower) or "fp32"
+
+
+def _kernel_precision(info: Any) -> str:
+    """The precision that a layer's kernel works in: the end of its name, "brgconv_avx512_f32".
+
+    Not `runtimePrecision`: for weights that are stored in fp16, as OpenVINO saves them by default,
+    it says f16 although the kernel and its results are fp32.
+    """
+    return _text(info["primitiveType"]).rpartition("_")[2].lower()
 
 
 def _spec(port: Any) -> TensorSpec:

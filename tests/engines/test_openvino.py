@@ -27,9 +27,25 @@ class TestOpenVinoKeepsTheContract(EngineContract):
 def test_fp32_runs_as_fp32_also_where_the_cpu_prefers_bf16(engine: Engine) -> None:
     assert engine.info.precision == "fp32"
     image = example_input()
-    # bf16 keeps 8 bits: it would be wrong in the third digit.
+    # In bf16 the same graph is off by about 4e-5.
     scores = engine.infer({"image": image})["scores"]
     np.testing.assert_allclose(scores, expected_scores(image), atol=2e-6)
+
+
+def test_weights_stored_in_half_precision_are_computed_with_in_fp32(tmp_path: Path) -> None:
+    engine = open_engine(detector_bundle(tmp_path, "fp32", half_weights=True), threads=1)
+    assert engine.info.precision == "fp32"
+    image = example_input()
+    scores = engine.infer({"image": image})["scores"]
+    # Exact against rounded weights: it is the storage that is half, not the arithmetic.
+    np.testing.assert_allclose(scores, expected_scores(image, np.float16), atol=5e-7)
+    engine.close()
+
+
+def test_int8_beside_half_precision_weights_is_int8(tmp_path: Path) -> None:
+    engine = open_engine(detector_bundle(tmp_path, "int8", half_weights=True), threads=1)
+    assert engine.info.precision == "int8"
+    engine.close()
 
 
 def test_what_openvino_would_pick_by_itself_is_seen_in_the_layers(tmp_path: Path) -> None:
