@@ -15,7 +15,7 @@ FloatArray = NDArray[np.floating]
 Rows = NDArray[np.int64]
 
 #: Pairs looked at in one step; bounds the memory where everything overlaps everything.
-_STEP_PAIRS = 1 << 19
+_STEP_PAIRS = 1 << 18
 
 
 def half_extents(boxes: FloatArray) -> NDArray[np.float64]:
