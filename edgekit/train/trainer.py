@@ -190,26 +190,30 @@ class _Run:
         print(f"resuming {self.options.out} at step {self.step}", file=sys.stderr)
 
     def _write_weights(self, name: str, report: dict[str, Any]) -> None:
-        config = self.config
-        save_checkpoint(
-            self.options.out / name,
-            Checkpoint(
-                model=config.model,
-                classes=self.classes,
-                input={
-                    "size": list(config.input.size),
-                    "modality": config.input.modality,
-                    "mean": list(config.input.mean),
-                    "std": list(config.input.std),
-                    "resize": config.input.resize,
-                    "tile_overlap_px": config.input.tile_overlap_px,
-                },
-                licence=config.licence,
-                attribution=config.attribution,
-                training={"config": _portable(config), "report": report},
-                state={key: value.cpu() for key, value in self.ema.average.state_dict().items()},
-            ),
-        )
+        checkpoint = as_checkpoint(self.config, self.classes, self.ema.average, report)
+        save_checkpoint(self.options.out / name, checkpoint)
+
+
+def as_checkpoint(
+    config: TrainConfig, classes: tuple[str, ...], model: nn.Module, report: dict[str, Any]
+) -> Checkpoint:
+    """A model in training, with all that a checkpoint says about it."""
+    return Checkpoint(
+        model=config.model,
+        classes=classes,
+        input={
+            "size": list(config.input.size),
+            "modality": config.input.modality,
+            "mean": list(config.input.mean),
+            "std": list(config.input.std),
+            "resize": config.input.resize,
+            "tile_overlap_px": config.input.tile_overlap_px,
+        },
+        licence=config.licence,
+        attribution=config.attribution,
+        training={"config": _portable(config), "report": report},
+        state={key: value.cpu() for key, value in model.state_dict().items()},
+    )
 
 
 def _portable(config: TrainConfig) -> dict[str, Any]:

@@ -339,13 +339,15 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.proj = nn.Linear(width, width, bias=False)
+        self.scale = self.HEAD_DIM**-0.5
 
     def forward(self, x: Tensor) -> Tensor:
         batch, width, height, wide = x.shape
         tokens = x.flatten(2).transpose(1, 2)
         qkv = self.qkv(tokens).view(batch, height * wide, 3, -1, self.HEAD_DIM)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        weights = torch.softmax((q * self.HEAD_DIM**-0.5) @ k.transpose(-2, -1), dim=-1)
+        q = q if self.scale == 1.0 else q * self.scale
+        weights = torch.softmax(q @ k.transpose(-2, -1), dim=-1)
         attended = (weights @ v).transpose(1, 2).reshape(batch, height * wide, width)
         return self.proj(attended).transpose(1, 2).reshape(batch, width, height, wide)
 
