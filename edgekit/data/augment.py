@@ -121,7 +121,9 @@ def _photometric(
     return np.clip(pixels, 0, 255).astype(np.float32)
 
 
-def _transform_boxes(boxes: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+def _transform_boxes(
+    boxes: NDArray[np.float32], matrix: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Boxes under a similarity (uniform scale, rotation, flips)."""
     linear, offset = matrix[:, :2], matrix[:, 2]
     scale = np.sqrt(abs(np.linalg.det(linear)))
@@ -131,4 +133,3 @@ def _transform_boxes(boxes: NDArray[np.float32], matrix: NDArray[np.float64]) ->
     return np.concatenate([centres, boxes[:, 2:4] * scale, angle[:, None]], axis=1).astype(
         np.float32
     )
-

@@ -45,8 +45,12 @@ def read_dota_folder(folder: Path, split: str) -> DotaSet:
     image_dir, label_dir = folder / "images" / split, folder / "labels" / split
     if not image_dir.is_dir():
         splits = sorted(path.name for path in (folder / "images").glob("*") if path.is_dir())
-        raise unknown_name("split", split, splits) if splits else UsageError(
-            f"no images in {folder}", "expected images/SPLIT/NAME.jpg and labels/SPLIT/NAME.txt"
+        raise (
+            unknown_name("split", split, splits)
+            if splits
+            else UsageError(
+                f"no images in {folder}", "expected images/SPLIT/NAME.jpg and labels/SPLIT/NAME.txt"
+            )
         )
     images = sorted(p for p in image_dir.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not images:

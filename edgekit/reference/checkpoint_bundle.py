@@ -84,7 +84,9 @@ def checkpoint_detector(
     built = model or detector_from_checkpoint(checkpoint, str(origin))
     shape = manifest.input.shape
     engine = TorchEngine(DeployObb(built, DeploySpec((shape[2], shape[3]))))
-    digest = "sha256:" + (hashlib.sha256(origin.read_bytes()).hexdigest() if origin.is_file() else "")
+    digest = "sha256:" + (
+        hashlib.sha256(origin.read_bytes()).hexdigest() if origin.is_file() else ""
+    )
     bundle = Bundle(root=origin, manifest=replace(manifest), digest=digest)
     return Detector(bundle, engine, score_threshold=score_threshold)
 

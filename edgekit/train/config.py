@@ -113,7 +113,9 @@ def _build(kind: type[Any], raw: dict[str, Any], where: str) -> Any:
         if key not in hints:
             error = unknown_name("key", key, hints)
             raise UsageError(f"{where}: {error.what}", error.hint)
-    return kind(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in raw.items()})
+    return kind(
+        **{key: _convert(hints[key], value, f"{where}: {key}") for key, value in raw.items()}
+    )
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -123,7 +125,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _build(typing.cast("type[Any]", hint), value, where)
     if isinstance(hint, types.GenericAlias):
         items = typing.get_args(hint)
-        if not isinstance(value, (list, tuple)) or (items[-1] is not ... and len(value) != len(items)):
+        if not isinstance(value, (list, tuple)) or (
+            items[-1] is not ... and len(value) != len(items)
+        ):
             raise UsageError(f"{where} must be a list of {len(items)}", f"got {value!r}")
         return tuple(_convert(items[0], item, where) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -23,7 +23,9 @@ def load_pixels(frame: LabelledFrame, modality: str) -> NDArray[np.uint8]:
         with Image.open(frame.image_path) as image:
             return np.array(image.convert("RGB" if modality == "optical" else "L"))
     except (OSError, UnidentifiedImageError) as error:
-        raise SourceError(f"cannot read {frame.image_path}", "replace or remove the file") from error
+        raise SourceError(
+            f"cannot read {frame.image_path}", "replace or remove the file"
+        ) from error
 
 
 def training_batch(

@@ -38,7 +38,10 @@ class Targets:
 
 
 def detection_loss(
-    outputs: list[LevelOutputs], targets: Sequence[Targets], size: tuple[int, int], strides: tuple[int, ...]
+    outputs: list[LevelOutputs],
+    targets: Sequence[Targets],
+    size: tuple[int, int],
+    strides: tuple[int, ...],
 ) -> dict[str, Tensor]:
     """Loss terms of a batch: `cls` and `box`, scalars to be summed."""
     logits, log_distances, angle = (part.float() for part in flatten_levels(outputs))
@@ -52,9 +55,7 @@ def detection_loss(
             teaches[image] = (~candidates(points, stride_of, target.ignore).any(1)).float()
         if not len(target.boxes):
             continue
-        found = assign(
-            logits[image], boxes[image], points, stride_of, target.boxes, target.labels
-        )
+        found = assign(logits[image], boxes[image], points, stride_of, target.boxes, target.labels)
         quality[image, found.points, target.labels[found.objects]] = found.overlap
         teaches[image, found.points] = 1.0
         predicted.append(boxes[image, found.points])

@@ -96,7 +96,10 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [{k: float(v) if k != "step" else int(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return [
+            {k: float(v) if k != "step" else int(v) for k, v in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

@@ -111,7 +111,9 @@ class _Run:
         self.step = 0
         self.best_ap50 = -1.0
 
-    def train_step(self, images: torch.Tensor, targets: list[Any], size: tuple[int, int]) -> dict[str, float]:
+    def train_step(
+        self, images: torch.Tensor, targets: list[Any], size: tuple[int, int]
+    ) -> dict[str, float]:
         """One optimiser step; returns the loss terms."""
         rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
@@ -119,7 +121,10 @@ class _Run:
         on_gpu = self.device.type == "cuda"
         moved = [
             dataclasses.replace(
-                t, boxes=t.boxes.to(self.device), labels=t.labels.to(self.device), ignore=t.ignore.to(self.device)
+                t,
+                boxes=t.boxes.to(self.device),
+                labels=t.labels.to(self.device),
+                ignore=t.ignore.to(self.device),
             )
             for t in targets
         ]
@@ -250,4 +255,6 @@ def _progress(steps: range, first: int, total: int) -> Iterator[int]:
         return
     from tqdm import tqdm
 
-    yield from tqdm(steps, initial=first, total=total, unit="step", desc="train", dynamic_ncols=True)
+    yield from tqdm(
+        steps, initial=first, total=total, unit="step", desc="train", dynamic_ncols=True
+    )

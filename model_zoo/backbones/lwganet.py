@@ -166,9 +166,7 @@ class LWGABlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x1, x2, x3, x4 = x.chunk(4, dim=1)
-        attended = torch.cat(
-            [x1 + self.PA(x1), self.LA(x2), self.MRA(x3), self._global(x4)], dim=1
-        )
+        attended = torch.cat([x1 + self.PA(x1), self.LA(x2), self.MRA(x3), self._global(x4)], dim=1)
         return x + self.norm1(self.drop_path(self.mlp(attended)))
 
     def _global(self, x: Tensor) -> Tensor:

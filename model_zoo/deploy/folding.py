@@ -27,9 +27,7 @@ def fold_after(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def fold_before(
-    norm: nn.BatchNorm2d, conv: nn.Conv2d, first_channel: int = 0
-) -> nn.Conv2d:
+def fold_before(norm: nn.BatchNorm2d, conv: nn.Conv2d, first_channel: int = 0) -> nn.Conv2d:
     """One convolution that equals `conv(x)` with `norm` applied to a run of its input channels.
 
     first_channel  where the run starts; it is as long as the norm is wide

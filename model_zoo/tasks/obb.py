@@ -40,9 +40,7 @@ class ObbDetector(nn.Module):
         self.config = config
         self.backbone = create_backbone(config.backbone)
         self.neck = LightPAN(self.backbone.widths, config.width)
-        self.head = DistanceAngleHead(
-            config.classes, config.width, config.depth, LightPAN.STRIDES
-        )
+        self.head = DistanceAngleHead(config.classes, config.width, config.depth, LightPAN.STRIDES)
 
     def forward(self, x: Tensor) -> list[LevelOutputs]:
         return self.head(self.neck(self.backbone(x)))
