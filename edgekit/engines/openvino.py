@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgekit.bundle import Artefact, Bundle
 from edgekit.core import EngineError
-from edgekit.engines.base import EngineInfo, Tensors, TensorSpec, check_inputs
+from edgekit.engines.base import OUTPUT_NAMES, EngineInfo, Tensors, TensorSpec, check_inputs
 
 NAME = "openvino"
 DEVICE = "CPU"
@@ -246,7 +246,8 @@ def _kernel_precision(info: Any) -> str:
 
 
 def _spec(port: Any) -> TensorSpec:
-    names = sorted(port.get_names())
+    # Compiling removes casts and leaves the names of both their sides on one tensor.
+    names = sorted(port.get_names(), key=lambda name: (name not in OUTPUT_NAMES, name))
     shape = port.get_partial_shape()
     if not names or shape.is_dynamic:
         raise EngineError("graph has an unnamed or dynamic tensor", "export the bundle again")

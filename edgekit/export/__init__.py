@@ -1,0 +1,1 @@
+"""Exporters: from a checkpoint to artefacts that engines run, and the bundle around them."""

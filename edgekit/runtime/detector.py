@@ -5,6 +5,7 @@ pixels -> colour -> [tiles | letterbox] -> engine -> threshold -> rotated NMS ->
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +80,17 @@ class Detector:
         detections = self._merge(parts)
         self._book(spent, "postprocess", start)
         return detections, spent
+
+    def network_inputs(
+        self, pixels: NDArray[Any], modality: str
+    ) -> Iterator[tuple[NDArray[np.float32], Transform]]:
+        """What the engine is given for a frame, tile by tile: for calibration and parity.
+
+        The array is the detector's own buffer, overwritten by the next tile: copy what you keep.
+        """
+        picture = self._as_picture(pixels, modality)
+        for window in self._windows(picture):
+            yield self._buffer, self._fill(picture, window)
 
     def _as_picture(self, pixels: NDArray[Any], modality: str) -> NDArray[np.uint8]:
         if modality == "sar" and pixels.dtype != np.uint8:
