@@ -87,7 +87,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
             raise CheckpointError(f"{origin}: no weights for {name}", "it is of another model")
         if state[name].shape != tensor.shape:
             raise CheckpointError(
-                f"{origin}: {name} is {tuple(state[name].shape)}, the model has {tuple(tensor.shape)}",
+                f"{origin}: {name} is {tuple(state[name].shape)}, not {tuple(tensor.shape)}",
                 "it is of another variant or class count",
             )
     for name in state:

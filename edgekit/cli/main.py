@@ -1,8 +1,8 @@
-"""The `edgekit` command: finds the command's module, parses, calls it, and turns errors into one line.
+"""The `edgekit` command: finds the command's module, parses, calls, turns errors into one line.
 
-A command is a module with `configure(parser)` and `run(args) -> int`. Modules are imported only when
-their command is asked for, so that `edgekit --help` answers at once and the device half never meets
-torch.
+A command is a module with `configure(parser)` and `run(args) -> int`. Modules are imported only
+when their command is asked for, so that `edgekit --help` answers at once and the device half never
+meets torch.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekit.cli.output import progress
 from edgekit.core import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     folder = Path(config.data)
     training, validation = read_dota_folder(folder, "train"), read_dota_folder(folder, "val")
-    options = TrainOptions(out=args.out, validate_every=args.validate_every)
+    options = TrainOptions(out=args.out, validate_every=args.validate_every, say=progress)
     best = train(config, training, options, validator_for(config, validation))
     print(best)
     return 0

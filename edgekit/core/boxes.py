@@ -78,7 +78,7 @@ def le90_from_corners(corners: FloatArray) -> FloatArray:
 
 
 def enclosing_aabb(boxes: FloatArray) -> FloatArray:
-    """Axis-aligned boxes `(x1, y1, x2, y2)` that enclose oriented ones. Shape (..., 5) -> (..., 4)."""
+    """Axis-aligned `(x1, y1, x2, y2)` that enclose oriented boxes. Shape (..., 5) -> (..., 4)."""
     boxes = np.asarray(boxes)
     cx, cy, w, h, angle = np.moveaxis(boxes, -1, 0)
     cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from edgekit.core import GroundTruth, wrap_half_turn
 
-#: An object whose centre leaves the crop is not taught, and its visible rest teaches nothing either.
+#: Objects thinner than this in the crop teach nothing.
 _MIN_SIDE_PX = 3.0
 
 
@@ -46,7 +46,7 @@ def random_crop(
     config: AugmentConfig,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], GroundTruth]:
-    """A crop of `size` (height, width) px: values 0..255 f32 of the image's channels, and its truth.
+    """A crop of `size` (height, width) px, values 0..255 f32 of the image's channels, with truth.
 
     Objects whose centre falls outside become ignore regions.
     """
@@ -87,7 +87,7 @@ def _random_affine(
         focus = truth.boxes[rng.integers(len(truth)), :2] + rng.uniform(-0.7, 0.7, 2) * reach
     else:
         focus = rng.uniform([0, 0], [width, height])
-    # Where the crop is smaller than the image, stay inside it: borders are not the interesting part.
+    # Where the crop is smaller than the image, stay inside it: a border teaches little.
     limits = np.array([width, height], float)
     focus = np.where(
         2 * reach < limits, np.clip(focus, reach, limits - reach), rng.uniform(0.3, 0.7, 2) * limits
@@ -115,10 +115,11 @@ def _photometric(
 ) -> NDArray[np.float32]:
     contrast = 1 + rng.uniform(-config.contrast, config.contrast)
     shift = rng.uniform(-config.brightness, config.brightness)
-    pixels = (pixels - 114) * contrast + 114 + shift
+    changed = (pixels - 114) * contrast + 114 + shift
     if config.noise:
-        pixels = pixels + rng.normal(0, rng.uniform(0, config.noise), pixels.shape)
-    return np.clip(pixels, 0, 255).astype(np.float32)
+        grain = rng.normal(0, rng.uniform(0, config.noise), pixels.shape)
+        changed = changed + grain.astype(np.float32)
+    return np.clip(changed, 0, 255).astype(np.float32)
 
 
 def _transform_boxes(

@@ -286,15 +286,12 @@ def _refusals(gates: Gates, measured: dict[str, Measured], speed: Speed | None) 
             return {"int8": f"AP50 falls by {drop:.4f}, the gate is {gates.max_ap50_drop}"}
         added = accuracy.mean_angle_error_deg - float_accuracy.mean_angle_error_deg
         if added > gates.max_angle_error_deg:
-            return {
-                "int8": f"the angle error grows by {added:.2f} deg, the gate is {gates.max_angle_error_deg}"
-            }
-    if speed is not None:
-        ratio = speed.ratio("fp32", "int8")
-        if ratio < gates.min_speedup:
-            return {
-                "int8": f"it is {ratio:.2f} times as fast as fp32 here, the gate is {gates.min_speedup}"
-            }
+            gate = gates.max_angle_error_deg
+            return {"int8": f"the angle error grows by {added:.2f} deg, the gate is {gate}"}
+    if speed is not None and (ratio := speed.ratio("fp32", "int8")) < gates.min_speedup:
+        return {
+            "int8": f"it runs {ratio:.2f} times as fast as fp32, the gate is {gates.min_speedup}"
+        }
     return {}
 
 
@@ -385,7 +382,7 @@ def _reports(
                 "seed": calibration.seed,
                 "digest": calibration.digest,
                 "frames": [frame.name for frame in calibration.frames],
-                "kept_in_float": [*QuantiseSettings().float_operators, "decode"],
+                "kept_in_float": [*QuantiseSettings().float_operators, "predictors", "decode"],
             }
         )
     return files

@@ -36,11 +36,15 @@ def main() -> int:
             data=args.data / SHIPPED[name],
             force=True,
         )
-        report = export_bundle(request, notify=lambda text: sys.stderr.write(f"{text}\n"))
+        report = export_bundle(request, notify=_say)
         for precision, reason in report.refused.items():
-            sys.stderr.write(f"{name}: {precision} is left out: {reason}; fp32 ships instead\n")
+            _say(f"{name}: {precision} is left out: {reason}; fp32 ships instead")
         sys.stdout.write(f"{request.out}  {report.bundle.digest}\n")
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class TorchEngine:
         """Run now; the result waits for `results`."""
         self._done.append((token, self.infer(inputs)))
 
-    def results(self, timeout_s: float) -> Iterator[tuple[Any, dict[str, NDArray[Any]]]]:  # noqa: ARG002
+    def results(self, timeout_s: float) -> Iterator[tuple[Any, dict[str, NDArray[Any]]]]:
         """What was submitted, in order."""
         while self._done:
             yield self._done.popleft()

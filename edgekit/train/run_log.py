@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ _FIELDS = ("step", "cls", "box", "gradient_norm", "learning_rate", "seconds_per_
 class RunLog:
     """Rows are means over `every` steps; they reach the disk with `flush`, whole or not at all."""
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.folder, self.every = folder, every
+    def __init__(self, folder: Path, every: int, say: Callable[[str], None]) -> None:
+        self.folder, self.every, self.say = folder, every, say
         self.rows = _read_rows(folder / "log.csv")
         self.validations = _read_lines(folder / "validation.jsonl")
         self._window: list[dict[str, float]] = []
@@ -37,17 +38,14 @@ class RunLog:
         self._window, self._started = [], time.monotonic()
         if not sys.stderr.isatty() and (step + 1) % (10 * self.every) == 0:
             shown = "  ".join(f"{key} {row[key]:.4g}" for key in ("cls", "box", "learning_rate"))
-            print(f"step {step + 1}  {shown}  {seconds:.2f} s/step", file=sys.stderr, flush=True)
+            self.say(f"step {step + 1}  {shown}  {seconds:.2f} s/step")
 
     def add_validation(self, report: dict[str, Any]) -> None:
         """Record one validation, and say it."""
         self.validations.append(report)
         self.flush()
-        print(
-            f"step {report['step']}  AP50 {report['ap50']:.4f}  mAP50:95 {report['map50_95']:.4f}",
-            file=sys.stderr,
-            flush=True,
-        )
+        scores = f"AP50 {report['ap50']:.4f}  mAP50:95 {report['map50_95']:.4f}"
+        self.say(f"step {report['step']}  {scores}")
 
     def truncate(self, step: int) -> None:
         """Forget rows beyond the step that a resumed run starts from."""

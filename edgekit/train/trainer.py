@@ -43,6 +43,7 @@ class TrainOptions:
     """How a run is carried out; none of it changes the result.
 
     validate_every, log_every  steps; save_every_s  seconds between resumable states
+    say  told what happens, a line at a time
     """
 
     out: Path
@@ -50,6 +51,7 @@ class TrainOptions:
     log_every: int = 10
     save_every_s: float = 120.0
     stop_after_steps: int | None = None
+    say: Callable[[str], None] = lambda text: None
 
 
 def train(
@@ -107,7 +109,7 @@ class _Run:
         self.ema = ModelEma(self.model, config.schedule.ema_decay)
         self.optimizer = _optimizer(self.model, config)
         self.scaler = torch.amp.GradScaler(enabled=self.device.type == "cuda")
-        self.log = RunLog(options.out, options.log_every)
+        self.log = RunLog(options.out, options.log_every, options.say)
         self.step = 0
         self.best_ap50 = -1.0
 
@@ -130,7 +132,7 @@ class _Run:
         ]
         with torch.autocast("cuda") if on_gpu else nullcontext():
             outputs = self.model(images.to(self.device))
-        losses = detection_loss(outputs, moved, size, self.model.head.strides)  # type: ignore[union-attr, arg-type]
+        losses = detection_loss(outputs, moved, size, self.model.head.strides)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise CheckpointError(
@@ -192,7 +194,7 @@ class _Run:
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.best_ap50 = state["step"], state["best_ap50"]
         self.log.truncate(self.step)
-        print(f"resuming {self.options.out} at step {self.step}", file=sys.stderr)
+        self.options.say(f"resuming {self.options.out} at step {self.step}")
 
     def _write_weights(self, name: str, report: dict[str, Any]) -> None:
         checkpoint = as_checkpoint(self.config, self.classes, self.ema.average, report)
@@ -240,7 +242,7 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def _initialise_from(model: nn.Module, path: Path) -> None:
-    """Take over what fits by name and shape from another checkpoint; class predictors start anew."""
+    """Take over from another checkpoint what fits by name and shape; the rest starts anew."""
     state = load_checkpoint(path).state
     own = model.state_dict()
     fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}

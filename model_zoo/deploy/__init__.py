@@ -1,4 +1,4 @@
-"""Inference forms of the task models: static graphs, norms folded, decoded candidates at the end."""
+"""Inference forms of the task models: static graphs, norms folded, decoded candidates."""
 
 from __future__ import annotations
 

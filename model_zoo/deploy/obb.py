@@ -27,7 +27,7 @@ DEFAULT_CANDIDATES = 1000
 
 @dataclass(frozen=True, slots=True)
 class DeploySpec:
-    """What is fixed in the graph: input size (height, width) px, and how many candidates leave it."""
+    """What is fixed in the graph: input size (height, width) px, and the number of candidates."""
 
     size: tuple[int, int]
     candidates: int = DEFAULT_CANDIDATES
@@ -110,7 +110,7 @@ def _fold_neck(neck: LightPAN, backbone: LWGANet) -> None:
     for block in (neck.detail, *neck.lateral, *neck.top_down, *neck.down, *neck.bottom_up):
         block[0] = fold_after(block[0], block[1])
         block[1] = nn.Identity()
-    # The output norms of strides 8..32 meet 1x1 laterals; stride 4 meets a padded 3x3 and keeps its.
+    # The norms of strides 8..32 meet 1x1 laterals; that of stride 4 a padded 3x3, and stays.
     for lateral, name in zip(neck.lateral, ("norm2", "norm4", "norm6"), strict=True):
         lateral[0] = fold_before(backbone.get_submodule(name), lateral[0])  # type: ignore[index, arg-type, operator]
         backbone.add_module(name, nn.Identity())

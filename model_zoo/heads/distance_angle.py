@@ -20,7 +20,7 @@ _PRIOR_PROBABILITY = 0.01
 
 
 class LevelOutputs(NamedTuple):
-    """Raw predictions of one level: logits (B, C, h, w), log distances (B, 4, h, w), angle (B, 1, h, w)."""
+    """Raw predictions of a level: logits (B, C, h, w), log distances (B, 4, ..), angle (B, 1, ..)."""
 
     logits: Tensor
     distances: Tensor
@@ -43,8 +43,10 @@ class DistanceAngleHead(nn.Module):
         for layer in (*self.cls_pred, *self.reg_pred, *self.ang_pred):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
+        prior = math.log(_PRIOR_PROBABILITY / (1 - _PRIOR_PROBABILITY))
         for layer in self.cls_pred:
-            prior = math.log(_PRIOR_PROBABILITY / (1 - _PRIOR_PROBABILITY))
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             nn.init.constant_(layer.bias, prior)
 
     def forward(self, maps: tuple[Tensor, ...]) -> list[LevelOutputs]:

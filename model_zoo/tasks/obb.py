@@ -32,7 +32,8 @@ def obb_config(backbone: str, classes: int) -> ObbConfig:
 class ObbDetector(nn.Module):
     """Backbone, light neck, distance-and-angle head.
 
-    forward  (B, 3, H, W) f32, normalised, H and W multiples of 32 -> `LevelOutputs` at strides 8, 16, 32
+    forward  (B, 3, H, W) f32, normalised, H and W multiples of 32 -> `LevelOutputs` at strides 8,
+             16, 32
     """
 
     def __init__(self, config: ObbConfig) -> None:

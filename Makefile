@@ -1,0 +1,78 @@
+# Everything a developer or a user types. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+# CI brings its own environment: EDGEKIT_PYTHON names its interpreter, and nothing is installed here.
+EDGEKIT_PYTHON ?=
+VENV := .venv
+DEMO_VENV := .venv-demo
+RUN := $(if $(EDGEKIT_PYTHON),$(EDGEKIT_PYTHON),$(VENV)/bin/python)
+SETUP := $(if $(EDGEKIT_PYTHON),,$(VENV)/.ready)
+PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
+DATA ?= ../shared/data
+
+.PHONY: help setup demo test test-slow check format lint type layers golden bundles train-thermal \
+        train-sar size clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+demo: $(DEMO_VENV)/.ready  ## watch the shipped detectors at work, over MQTT (no torch)
+	@$(DEMO_VENV)/bin/edgekit demo --out out/demo
+
+test: $(SETUP)  ## the default tests
+	$(RUN) -m pytest -q -m "not slow"
+
+test-slow: $(SETUP)  ## the tests that take minutes
+	$(RUN) -m pytest -q -m slow
+
+check: format-check lint type layers test  ## all that CI checks
+
+setup: $(SETUP)  ## the developer's environment, in .venv
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install $(PIP_FLAGS) torch
+	$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[dev]'
+	@touch $@
+
+$(DEMO_VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(DEMO_VENV)
+	@$(DEMO_VENV)/bin/pip install $(PIP_FLAGS) '.[demo]'
+	@touch $@
+
+.PHONY: format-check
+format-check: $(SETUP)
+	$(RUN) -m ruff format --check .
+
+format: $(SETUP)  ## format the code
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+lint: $(SETUP)  ## ruff
+	$(RUN) -m ruff check .
+
+type: $(SETUP)  ## mypy
+	$(RUN) -m mypy
+
+layers: $(SETUP)  ## import-linter: who may import whom
+	$(dir $(RUN))lint-imports --no-cache
+
+golden: $(SETUP)  ## make the golden vectors again; read the diff
+	$(RUN) tests/golden/rotated_iou/make.py
+
+bundles: $(SETUP)  ## make the shipped INT8 bundles again from the checkpoints (DATA=folder of the sets)
+	$(RUN) -m edgekit.export.shipped --data $(DATA)
+
+train-thermal: $(SETUP)  ## train the shipped thermal detector (DATA=...; resumes)
+	$(RUN) -m edgekit.cli.main train edgekit/train/recipes/thermal.toml --data $(DATA)/uav-thermal-obb --out runs/thermal
+
+train-sar: $(SETUP)  ## train the shipped SAR detector, from the thermal one (DATA=...; resumes)
+	$(RUN) -m edgekit.cli.main train edgekit/train/recipes/sar-ships.toml --data $(DATA)/sar-ships \
+	  --init model_zoo/checkpoints/lwganet_l0-obb-thermal.safetensors --out runs/sar-ships
+
+size:  ## installed megabytes of the demo's environment
+	@du -sm $(DEMO_VENV)/lib/python3*/site-packages/* | sort -rn | head -20
+
+clean:  ## remove what can be made again
+	rm -rf $(VENV) $(DEMO_VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis
