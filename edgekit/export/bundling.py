@@ -38,12 +38,8 @@ from edgekit.export.openvino_ir import (
 )
 from edgekit.export.provenance import describe_provenance, source_date
 from edgekit.metrics import DetectionMetrics
-from edgekit.reference import (
-    EVAL_SCORE_THRESHOLD,
-    checkpoint_detector,
-    checkpoint_manifest,
-    measure_accuracy,
-)
+from edgekit.reference import EVAL_SCORE_THRESHOLD, measure_accuracy
+from edgekit.reference.checkpoint_bundle import checkpoint_detector, checkpoint_manifest
 from edgekit.runtime.detector import Detector
 from edgekit.runtime.sources.images import read_picture
 from model_zoo import Checkpoint, detector_from_checkpoint, load_checkpoint

@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from edgekit.data.dota import DotaSet
-from edgekit.reference import EVAL_SCORE_THRESHOLD, checkpoint_detector, measure_accuracy
+from edgekit.reference import EVAL_SCORE_THRESHOLD, measure_accuracy
+from edgekit.reference.checkpoint_bundle import checkpoint_detector
 from edgekit.train.config import TrainConfig
 from edgekit.train.trainer import Validator, as_checkpoint
 from model_zoo.tasks import ObbDetector

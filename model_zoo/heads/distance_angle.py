@@ -20,7 +20,7 @@ _PRIOR_PROBABILITY = 0.01
 
 
 class LevelOutputs(NamedTuple):
-    """Raw predictions of a level: logits (B, C, h, w), log distances (B, 4, ..), angle (B, 1, ..)."""
+    """Raw predictions of a level, (B, C, h, w) each: C classes, 4 log distances, 1 angle."""
 
     logits: Tensor
     distances: Tensor

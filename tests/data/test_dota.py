@@ -1,0 +1,73 @@
+"""DOTA folders are read strictly; what is wrong is named with file and line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekit.core import UsageError
+from edgekit.data.dota import parse_dota_label, read_dota_folder
+
+CLASSES = ("Car", "Person")
+LINE = "10 20 50 20 50 40 10 40 Car 0"
+
+
+def test_line_becomes_an_oriented_box():
+    truth = parse_dota_label(LINE, CLASSES, "a.txt")
+    assert truth.boxes.tolist() == [[30, 30, 40, 20, 0]]
+    assert truth.labels.tolist() == [0]
+    assert truth.difficult.tolist() == [False]
+
+
+def test_empty_file_means_no_objects():
+    assert len(parse_dota_label("", CLASSES, "a.txt")) == 0
+
+
+def test_headers_difficult_and_ignore_are_honoured():
+    text = f"imagesource:x\ngsd:0.1\n{LINE[:-1]}1\n{LINE.replace('Car', 'ignore')}\n"
+    truth = parse_dota_label(text, CLASSES, "a.txt")
+    assert truth.difficult.tolist() == [True]
+    assert truth.ignore.shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 2 3", "a.txt:1: 3 fields"),
+        (LINE.replace("10", "x", 1), "a.txt:1: could not convert"),
+        (LINE.replace("10", "nan", 1), "a.txt:1: a corner is not finite"),
+        (LINE.replace("Car", "Cat"), "a.txt:1: unknown class 'Cat'; did you mean 'Car'"),
+    ],
+)
+def test_wrong_lines_are_named(line, message):
+    with pytest.raises(UsageError, match=message):
+        parse_dota_label(line, CLASSES, "a.txt")
+
+
+def test_folder_is_read_in_order_of_name(tmp_path):
+    for name in ("b", "a"):
+        for kind, suffix in (("images", ".jpg"), ("labels", ".txt")):
+            path = tmp_path / kind / "val" / f"{name}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(LINE if suffix == ".txt" else "")
+    (tmp_path / "classes.txt").write_text("Car\nPerson\n")
+    data = read_dota_folder(tmp_path, "val")
+    assert [frame.name for frame in data.frames] == ["a", "b"]
+    assert data.classes == CLASSES
+    with pytest.raises(UsageError, match="unknown split 'vla'; did you mean 'val'"):
+        read_dota_folder(tmp_path, "vla")
+    (tmp_path / "labels" / "val" / "a.txt").unlink()
+    with pytest.raises(UsageError, match=r"no label file .*a\.txt"):
+        read_dota_folder(tmp_path, "val")
+
+
+def test_set_without_classes_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"no .*classes\.txt"):
+        read_dota_folder(tmp_path, "val")
+
+
+def test_real_set_has_the_documented_counts(shared):
+    data = read_dota_folder(shared / "data" / "uav-thermal-obb", "val")
+    labels = np.concatenate([frame.truth.labels for frame in data.frames])
+    assert len(data.frames) == 233
+    assert np.bincount(labels).tolist() == [878, 699, 554, 12]

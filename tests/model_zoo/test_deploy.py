@@ -1,0 +1,85 @@
+"""The inference form gives what the trained form gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the workstation half is not installed")
+
+from safetensors import safe_open  # noqa: E402
+
+from model_zoo import create_detector  # noqa: E402
+from model_zoo.deploy import DeployObb, DeploySpec, reparameterize  # noqa: E402
+from model_zoo.deploy.obb import as_le90  # noqa: E402
+from model_zoo.heads.distance_angle import box_from_distances  # noqa: E402
+from tests.model_zoo.filling import fill, golden_input  # noqa: E402
+
+pytestmark = pytest.mark.workstation
+
+
+@pytest.mark.parametrize("name", ["lwganet_l0-obb", "lwganet_l2-obb"])
+def test_folded_detector_equals_the_trained_one(name):
+    model = create_detector(name, 3).eval()
+    fill(model)
+    x = golden_input((1, 3, 96, 160), "fold")
+    with torch.no_grad():
+        expected, found = model(x), reparameterize(model)(x)
+    for level, folded in zip(expected, found, strict=True):
+        for a, b in zip(level, folded, strict=True):
+            assert (a - b).abs().max() <= 1e-4 * a.abs().max()
+
+
+def test_folding_leaves_one_norm_and_the_model_alone():
+    model = create_detector("lwganet_l0-obb", 3).eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    folded = reparameterize(model)
+    norms = [n for n, m in folded.named_modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms == ["backbone.norm0"]
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_candidates_are_the_best_points_by_falling_score():
+    model = create_detector("lwganet_l0-obb", 3).eval()
+    fill(model)
+    x = golden_input((1, 3, 96, 128), "topk")
+    with torch.no_grad():
+        boxes, scores, labels = DeployObb(model, DeploySpec((96, 128), 50))(x)
+        logits = torch.cat([level.logits.flatten(2) for level in model(x)], dim=2)
+    assert boxes.shape == (1, 50, 5)
+    assert labels.dtype == torch.int32
+    expected = logits.amax(1).sigmoid().sort(descending=True).values[0, :50]
+    assert torch.allclose(scores[0], expected, atol=1e-6)
+    w, h, angle = boxes[0, :, 2], boxes[0, :, 3], boxes[0, :, 4]
+    assert (w >= h).all()
+    assert ((angle >= -np.pi / 2) & (angle < np.pi / 2)).all()
+
+
+def test_fewer_points_than_candidates_is_met():
+    model = create_detector("lwganet_l0-obb", 1).eval()
+    boxes, _, _ = DeployObb(model, DeploySpec((96, 96), 1000))(torch.zeros(1, 3, 96, 96))
+    assert boxes.shape == (1, 12 * 12 + 6 * 6 + 3 * 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((5, 6, 4, 2, 0.0), (5, 6, 4, 2, 0.0)),
+        ((5, 6, 2, 4, 0.0), (5, 6, 4, 2, -np.pi / 2)),
+        ((5, 6, 4, 2, np.pi / 2), (5, 6, 4, 2, -np.pi / 2)),
+        ((5, 6, 4, 2, 7.0), (5, 6, 4, 2, 7.0 - 2 * np.pi)),
+    ],
+)
+def test_le90_keeps_the_rectangle(box, expected):
+    assert torch.allclose(as_le90(torch.tensor([box])), torch.tensor([expected]), atol=1e-5)
+
+
+def test_decode_equals_the_golden(shared):
+    path = shared / "models" / "golden" / "head_distance_angle_decode.safetensors"
+    with safe_open(path, "np") as file:
+        tensors = {key: torch.from_numpy(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+    raw, points, expected = (tensors[key].double() for key in ("distances", "points", "boxes"))
+    boxes = box_from_distances(raw[:, :4], raw[:, 4], points)
+    assert torch.allclose(boxes[:, :4], expected[:, :4], atol=1e-9)
+    turn = (boxes[:, 4] - expected[:, 4]).abs() % np.pi
+    assert torch.minimum(turn, np.pi - turn).max() < 1e-9
