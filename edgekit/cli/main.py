@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Sequence
 
 import edgekit
-from edgekit.core.errors import EdgekitError, unknown_name
 
 #: command -> (module, what it does)
 COMMANDS = {
@@ -36,6 +35,20 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 failed, 2 misused, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        print(f"edgekit {edgekit.__version__}")
+        return 0
+    return _guarded(arguments)
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; what goes wrong becomes one line and an exit code."""
+    # Not at the top: these bring NumPy, and `edgekit --help` must not wait for it.
+    from edgekit.core.errors import EdgekitError
+
     debug = "--debug" in arguments
     try:
         return _dispatch([item for item in arguments if item != "--debug"])
@@ -54,12 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview())
-        return 0 if arguments else 2
-    if arguments[0] in ("-V", "--version"):
-        print(f"edgekit {edgekit.__version__}")
-        return 0
+    from edgekit.core.errors import unknown_name
+
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)

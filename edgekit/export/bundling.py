@@ -356,6 +356,8 @@ def _reports(
     data_set = f"{request.data.name} val" if request.data else ""
     accuracies = {_artefact_id(p): a for p in kept if (a := measured[p].accuracy) is not None}
     files: dict[str, Path | bytes] = {"card.md": render_card(checkpoint, accuracies, data_set)}
+    if request.data and (request.data / "LICENSE").is_file():
+        files["LICENSE"] = request.data / "LICENSE"  # weights carry the terms of their data
     if validation is not None:
         parity = {_artefact_id(p): asdict(m.parity) for p, m in measured.items() if m.parity}
         files["reports/parity.json"] = _json(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -94,7 +95,7 @@ def test_learning_rate_warms_up_and_falls_to_its_end():
     assert rates[1] == pytest.approx(CONFIG.schedule.learning_rate)
     assert rates[0] == pytest.approx(rates[1] / 2)
     assert rates[-1] == pytest.approx(CONFIG.schedule.final_learning_rate)
-    assert all(a >= b for a, b in zip(rates[1:], rates[2:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[1:]))
 
 
 @pytest.mark.parametrize(

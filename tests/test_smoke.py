@@ -1,0 +1,48 @@
+"""Does anything work at all? Answers in seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import edgekit
+from edgekit.cli.main import COMMANDS, main
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_version_is_shown(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"edgekit {edgekit.__version__}\n"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_help_with_an_example(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"example: edgekit {name}" in shown
+
+
+def test_unknown_command_names_the_nearest(capsys):
+    assert main(["exprot"]) == 2
+    assert "did you mean 'export'" in capsys.readouterr().err
+
+
+HEAVY = ("numpy", "torch", "openvino", "onnx", "nncf", "PIL", "av", "rasterio", "paho")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from edgekit.cli.main import main; main(['--help']); "
+        f"print([n for n in {HEAVY} if n in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
