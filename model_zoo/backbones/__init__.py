@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from edgekit.core.errors import unknown_name
-from model_zoo.backbones import lwganet
+from edgekit.core.errors import UsageError, unknown_name
+from model_zoo.backbones import dynamicvis, legnet, lwganet
+from model_zoo.backbones.dynamicvis import DynamicVis
+from model_zoo.backbones.legnet import LEGNet
+from model_zoo.backbones.lwganet import LWGANet
 
-__all__ = ["backbone_names", "create_backbone"]
+__all__ = ["Backbone", "backbone_names", "create_backbone"]
+
+Backbone = LWGANet | LEGNet | DynamicVis
 
 
 def backbone_names() -> list[str]:
     """Every backbone that `create_backbone` builds."""
-    return sorted(lwganet.CONFIGS)
+    return sorted([*lwganet.CONFIGS, *legnet.CONFIGS, *dynamicvis.CONFIGS])
 
 
-def create_backbone(name: str, *, classes: int | None = None) -> lwganet.LWGANet:
+def create_backbone(
+    name: str,
+    *,
+    classes: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+) -> Backbone:
     """A backbone with fresh weights.
 
-    classes  None: dense form, four feature maps at strides 4, 8, 16, 32; else a classifier
-    raises   UsageError for an unknown name
+    classes     None: dense form, four feature maps at strides 4, 8, 16, 32; else a classifier
+    image_size  px, a side or (height, width): DynamicVis' positional embedding is stored for it
+                (512 unless told); the others have no such thing and refuse it
+    raises      UsageError for an unknown name or an option that the backbone does not have
     """
-    if name not in lwganet.CONFIGS:
+    if name in dynamicvis.CONFIGS:
+        size = image_size or dynamicvis.PRETRAINED_SIZE
+        size = (size, size) if isinstance(size, int) else size
+        return DynamicVis(dynamicvis.CONFIGS[name], classes, size)
+    if name not in legnet.CONFIGS and name not in lwganet.CONFIGS:
         raise unknown_name("backbone", name, backbone_names())
-    return lwganet.LWGANet(lwganet.CONFIGS[name], classes)
+    if image_size is not None:
+        raise UsageError(f"{name} is not built for one image size", "leave image_size out")
+    if name in legnet.CONFIGS:
+        return LEGNet(legnet.CONFIGS[name], classes)
+    return LWGANet(lwganet.CONFIGS[name], classes)

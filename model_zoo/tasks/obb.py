@@ -11,7 +11,15 @@ from model_zoo.heads.distance_angle import DistanceAngleHead, LevelOutputs
 from model_zoo.necks.light_pan import LightPAN
 
 #: Neck and head channels by backbone: enough for the classes of aerial sets, small enough to fly.
-_WIDTHS = {"lwganet_l0": 64, "lwganet_l1": 96, "lwganet_l2": 128}
+_WIDTHS = {
+    "lwganet_l0": 64,
+    "lwganet_l1": 96,
+    "lwganet_l2": 128,
+    "legnet_tiny": 64,
+    "legnet_small": 128,
+    "dynamicvis_b": 128,
+    "dynamicvis_l": 192,
+}
 
 
 @dataclass(frozen=True, slots=True)
