@@ -12,10 +12,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgekit.core import CheckpointError, replacing
+from edgekit.core import MODALITIES, CheckpointError, replacing
+from edgekit.core.strict_table import StrictTable
 
 SCHEMA = "edgekit.checkpoint/1"
 _FIELDS = ("model", "classes", "input", "licence", "attribution", "training")
+_INPUT_FIELDS = ("size", "modality", "mean", "std", "resize", "tile_overlap_px")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
-    raises  CheckpointError where the file is missing, truncated, or not one of ours
+    raises  CheckpointError where the file is missing, truncated, or not one of ours, or where its
+            header does not say what a user of the weights must know
     """
     from safetensors import SafetensorError, safe_open
 
@@ -71,9 +74,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} carries no {SCHEMA} header", "use a checkpoint written by `edgekit train`"
         )
-    header = json.loads(metadata["edgekit"])
+    header = _checked_header(metadata.get("edgekit", ""), str(path))
     header["classes"] = tuple(header["classes"])
-    return Checkpoint(**{name: header[name] for name in _FIELDS}, state=state)
+    return Checkpoint(**header, state=state)
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
@@ -94,3 +97,27 @@ def load_state(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
         if name not in own:
             raise CheckpointError(f"{origin}: {name} is not in the model", "it is of another model")
     model.load_state_dict(state)
+
+
+def _checked_header(text: str, where: str) -> dict[str, Any]:
+    """The fields of `Checkpoint` but its weights, each of the type that it must have."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{where}: the header is not JSON", "copy or export it again"
+        ) from error
+    table = StrictTable(document, where, _FIELDS, CheckpointError)
+    table.text("model")
+    table.texts("classes", least=1)
+    for name, kind in (("licence", str), ("attribution", str), ("training", dict)):
+        if not isinstance(document.get(name), kind):
+            raise table.refuse(name, "is missing or of the wrong type", "export it again")
+    network = table.table("input", _INPUT_FIELDS)
+    network.integers("size", 32, 65536, count=2)
+    network.text("modality", MODALITIES)
+    network.numbers("mean", count=3)
+    network.numbers("std", 1e-6, count=3)
+    network.text("resize", ("letterbox", "tile"))
+    network.integer("tile_overlap_px", 0, 65536)
+    return dict(document)

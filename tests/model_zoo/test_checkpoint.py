@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="the workstation half is not installed")
 
@@ -85,6 +88,59 @@ def test_foreign_safetensors_file_is_refused(tmp_path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
     with pytest.raises(CheckpointError, match=r"carries no edgekit\.checkpoint/1 header"):
         load_checkpoint(tmp_path / "foreign.safetensors")
+
+
+def write_header(path, text):
+    save_file({"weight": torch.zeros(3)}, path, {"schema": "edgekit.checkpoint/1", "edgekit": text})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": 3}, "'model' must be a text"),
+        ({"classes": []}, "'classes' has 0 items"),
+        ({"classes": "Car"}, "'classes' must be a list"),
+        ({"licence": None}, "'licence' is missing or of the wrong type"),
+        ({"extra": 1}, "unknown key 'extra'"),
+        ({"input": {"size": [96, 96]}}, "'input': key 'modality' is missing"),
+        ({"input": {"sise": [96, 96]}}, "did you mean 'size'"),
+        ({"training": 1}, "'training' is missing or of the wrong type"),
+    ],
+)
+def test_header_that_says_too_little_is_refused(checkpoint, tmp_path, change, message):
+    header = {name: getattr(checkpoint, name) for name in checkpoint.__slots__ if name != "state"}
+    write_header(tmp_path / "a.safetensors", json.dumps(header | change))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]"])
+def test_header_that_is_no_object_is_refused(tmp_path, text):
+    write_header(tmp_path / "a.safetensors", text)
+    with pytest.raises(CheckpointError, match=r"header is not JSON|must be an object"):
+        load_checkpoint(tmp_path / "a.safetensors")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_typed_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("bytes") / "a.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"not a readable safetensors file|carries no"):
+        load_checkpoint(path)
+
+
+def test_lines_in_an_attribution_are_kept(checkpoint, tmp_path):
+    """A TOML recipe may write it over several lines."""
+    written = replace(checkpoint, attribution="one\ntwo")
+    save_checkpoint(tmp_path / "a.safetensors", written)
+    assert load_checkpoint(tmp_path / "a.safetensors").attribution == "one\ntwo"
+
+
+def test_unknown_model_is_named_with_the_file(checkpoint):
+    wrong = replace(checkpoint, model="lwganet_l9-obb")
+    with pytest.raises(CheckpointError, match=r"^a\.safetensors: unknown model 'lwganet_l9-obb'"):
+        detector_from_checkpoint(wrong, "a.safetensors")
 
 
 def test_other_class_count_names_the_first_mismatch(checkpoint):
