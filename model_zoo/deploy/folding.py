@@ -1,7 +1,7 @@
 """Batch norms folded into the linear layers before or after them.
 
 In evaluation a batch norm is `s * x + t` with `s = gamma / sqrt(var + eps)`, `t = beta - mean * s`.
-Everything is computed in float64 and rounded once.
+Everything is computed in float64 and rounded once. New layers lie where the old ones do.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def fold_before(norm: nn.BatchNorm2d, conv: nn.Conv2d, first_channel: int = 0) -
 def fold_linear(linear: nn.Linear, norm: nn.BatchNorm2d) -> nn.Linear:
     """One linear layer that equals `norm` over the outputs of `linear`."""
     scale, shift = norm_scale_shift(norm)
-    folded = nn.Linear(linear.in_features, linear.out_features)
+    device = linear.weight.device
+    folded = nn.Linear(linear.in_features, linear.out_features, device=device)
     folded.weight.copy_(linear.weight.double() * scale[:, None])
     bias = shift if linear.bias is None else linear.bias.double() * scale + shift
     folded.bias.copy_(bias)
@@ -65,6 +66,7 @@ def _like(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
         conv.padding,  # type: ignore[arg-type]
         conv.dilation,  # type: ignore[arg-type]
         conv.groups,
+        device=weight.device,
     )
     assert folded.bias is not None
     folded.weight.copy_(weight)

@@ -24,7 +24,9 @@ class FusedMediumRangeAttention(nn.Module):
         super().__init__()
         kernel = source.fused_kernel()
         width, size = kernel.shape[0], kernel.shape[-1]
-        conv = nn.Conv2d(width, width, size, padding=size // 2, groups=width, bias=False)
+        conv = nn.Conv2d(
+            width, width, size, padding=size // 2, groups=width, bias=False, device=kernel.device
+        )
         conv.weight.copy_(kernel)
         self.max_m2 = source.max_m2
         self.conv = fold_after(conv, source.norm)

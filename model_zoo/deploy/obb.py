@@ -64,7 +64,8 @@ class DeployObb(nn.Module):
         super().__init__()
         self.spec = spec
         self.model = fold_detector(model)
-        points, strides = grid_points(spec.size, model.head.strides)
+        device = next(model.parameters()).device
+        points, strides = grid_points(spec.size, model.head.strides, device)
         self.register_buffer("points", points, persistent=False)
         self.register_buffer("strides", strides, persistent=False)
         self.candidates = min(spec.candidates, len(points))
@@ -91,13 +92,15 @@ def as_le90(boxes: Tensor) -> Tensor:
     cx, cy, w, h, angle = boxes.unbind(-1)
     angle = torch.where(w < h, angle + torch.pi / 2, angle)
     angle = angle - torch.pi * torch.floor(angle / torch.pi + 0.5)
+    # Just under +pi/2 the sum rounds up to the next turn, which lands one ulp below -pi/2.
+    angle = angle.clamp(min=-torch.pi / 2)
     parts = [cx, cy, torch.maximum(w, h), torch.minimum(w, h), angle]
     return torch.stack(parts, dim=-1)
 
 
 @torch.no_grad()
 def fold_detector(model: ObbDetector) -> ObbDetector:
-    """A copy of a detector in which every batch norm that can be folded is."""
+    """A copy of a detector, on its device, in which every batch norm that can be folded is."""
     model = copy.deepcopy(model).eval().requires_grad_(False)
     assert isinstance(model.backbone, LWGANet)
     fold_lwganet(model.backbone)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="the workstation half is not installed")
 
@@ -72,6 +74,34 @@ def test_fewer_points_than_candidates_is_met():
 )
 def test_le90_keeps_the_rectangle(box, expected):
     assert torch.allclose(as_le90(torch.tensor([box])), torch.tensor([expected]), atol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(-4, 4),
+    st.integers(-300, 300),
+    st.floats(0.5, 90, width=32),
+    st.floats(0.5, 90, width=32),
+)
+def test_le90_holds_at_every_seam(half_turns, ulps, w, h):
+    """The angle is half-open, also a few float32 steps beside a multiple of a quarter turn."""
+    angle = np.float32(half_turns * np.pi / 2)
+    angle += ulps * np.spacing(angle or np.float32(1e-30))
+    box = torch.tensor([[0.0, 0.0, w, h, float(angle)]])
+    found = as_le90(box)[0]
+    limit = np.float32(np.pi / 2)
+    assert found[2] >= found[3]
+    assert -limit <= np.float32(found[4]) < limit
+    turned = float(angle) + (np.pi / 2 if w < h else 0.0)
+    assert abs(np.sin(float(found[4]) - turned)) < 2e-6
+
+
+def test_inference_form_stays_on_the_device_of_the_model():
+    """Folded layers and grid must lie where the rest lies, or training on a GPU cannot validate."""
+    model = create_detector("lwganet_l0-obb", 2).eval().to("meta")
+    deployed = DeployObb(model, DeploySpec((96, 96)))
+    tensors = [*deployed.parameters(), *deployed.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
 def test_decode_equals_the_golden(shared):
