@@ -6,11 +6,13 @@ count neither as found nor as missed. Header lines (`imagesource:`, `gsd:`) are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.core import GroundTruth, UsageError, le90_from_corners, unknown_name
 
@@ -55,6 +57,11 @@ def read_dota_folder(folder: Path, split: str) -> DotaSet:
     images = sorted(p for p in image_dir.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise UsageError(f"no images in {image_dir}", f"put files of {', '.join(IMAGE_SUFFIXES)}")
+    (name, count), *_ = Counter(image.stem for image in images).most_common(1)
+    if count > 1:
+        raise UsageError(
+            f"{count} images in {image_dir} are called {name}", "keep one, or rename the others"
+        )
     frames = []
     for image in images:
         label = label_dir / f"{image.stem}.txt"
@@ -62,7 +69,7 @@ def read_dota_folder(folder: Path, split: str) -> DotaSet:
             raise UsageError(
                 f"no label file {label}", "write one for each image; an empty file means no objects"
             )
-        truth = parse_dota_label(label.read_text(encoding="utf-8"), classes, str(label))
+        truth = parse_dota_label(_read_text(label), classes, str(label))
         frames.append(LabelledFrame(image.stem, image, truth))
     return DotaSet(classes, tuple(frames))
 
@@ -72,11 +79,21 @@ def read_classes(folder: Path) -> tuple[str, ...]:
     path = folder / "classes.txt"
     if not path.is_file():
         raise UsageError(f"no {path}", "write the class names there, one a line")
-    classes = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    classes = tuple(line.strip() for line in _read_text(path).splitlines())
     classes = tuple(name for name in classes if name)
     if not classes:
         raise UsageError(f"{path} names no class", "write the class names there, one a line")
+    for name in classes:
+        if classes.count(name) > 1:
+            raise UsageError(f"{path} names the class '{name}' twice", "remove one of the lines")
     return classes
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: {error.reason}", "save it as UTF-8") from error
 
 
 def parse_dota_label(text: str, classes: Sequence[str], where: str) -> GroundTruth:
@@ -97,14 +114,22 @@ def parse_dota_label(text: str, classes: Sequence[str], where: str) -> GroundTru
         labels.append(classes.index(name))
         difficult.append(is_difficult)
     return GroundTruth(
-        np.array(boxes, np.float32).reshape(-1, 5),
+        _as_float32(boxes),
         np.array(labels, np.int32),
         np.array(difficult, bool),
-        np.array(ignore, np.float32).reshape(-1, 5),
+        _as_float32(ignore),
     )
 
 
-def _parse_line(fields: list[str], where: str) -> tuple[np.ndarray, str, bool]:
+def _as_float32(boxes: list[NDArray[np.floating]]) -> NDArray[np.float32]:
+    """(N, 5) f32; rounding can carry an angle onto +pi/2, which le90 writes as -pi/2."""
+    rounded = np.array(boxes, np.float32).reshape(-1, 5)
+    limit = np.float32(np.pi / 2)
+    rounded[rounded[:, 4] >= limit, 4] = -limit
+    return rounded
+
+
+def _parse_line(fields: list[str], where: str) -> tuple[NDArray[np.floating], str, bool]:
     hint = "expected x1 y1 x2 y2 x3 y3 x4 y4 class [difficult]"
     if len(fields) not in (9, 10):
         raise UsageError(f"{where}: {len(fields)} fields", hint)

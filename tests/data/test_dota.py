@@ -61,6 +61,67 @@ def test_folder_is_read_in_order_of_name(tmp_path):
         read_dota_folder(tmp_path, "val")
 
 
+def make_folder(folder, names, label=LINE):
+    """Empty images, each with a label file."""
+    for name in names:
+        image = folder / "images" / "val" / name
+        text = folder / "labels" / "val" / f"{image.stem}.txt"
+        for path in (image, text):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        image.touch()
+        text.write_text(label)
+    (folder / "classes.txt").write_text("Car\nPerson\n")
+    return folder
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    folder = make_folder(tmp_path, ["a.jpg", "a.k.jpg", "a.png"])
+    with pytest.raises(UsageError, match=r"2 images in .* are called a; "):
+        read_dota_folder(folder, "val")
+
+
+def test_error_names_file_and_line(tmp_path):
+    folder = make_folder(tmp_path, ["a.jpg"], f"{LINE}\n\n1 2 3\n")
+    with pytest.raises(UsageError, match=r"labels/val/a\.txt:3: 3 fields"):
+        read_dota_folder(folder, "val")
+
+
+def test_label_that_is_not_text_is_refused(tmp_path):
+    folder = make_folder(tmp_path, ["a.jpg"])
+    (folder / "labels" / "val" / "a.txt").write_bytes(b"\xff\xfe1")
+    with pytest.raises(UsageError, match=r"a\.txt is not UTF-8 text"):
+        read_dota_folder(folder, "val")
+
+
+def test_mark_at_the_start_of_a_file_is_no_part_of_a_class(tmp_path):
+    folder = make_folder(tmp_path, ["a.jpg"])
+    (folder / "classes.txt").write_text("Car\nPerson\n", encoding="utf-8-sig")
+    assert read_dota_folder(folder, "val").classes == CLASSES
+
+
+def test_class_named_twice_is_refused(tmp_path):
+    folder = make_folder(tmp_path, ["a.jpg"])
+    (folder / "classes.txt").write_text("Car\nPerson\nCar\n")
+    with pytest.raises(UsageError, match="names the class 'Car' twice"):
+        read_dota_folder(folder, "val")
+
+
+def test_set_without_images_says_what_is_expected(tmp_path):
+    (tmp_path / "classes.txt").write_text("Car\n")
+    with pytest.raises(UsageError, match=r"expected images/SPLIT/NAME\.jpg"):
+        read_dota_folder(tmp_path, "val")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_upright_boxes_stay_on_the_closed_side_of_the_seam(sign):
+    """An angle of pi/2 - 1e-9 is no float32: it would round up to the open end."""
+    length = 40 * sign
+    lean = 1e-9 * length
+    line = f"0 0 {lean:.12f} {length} {lean - 10:.12f} {length} -10 0 Car"
+    (angle,) = parse_dota_label(line, CLASSES, "a.txt").boxes[:, 4]
+    assert angle == -np.float32(np.pi / 2)
+
+
 def test_set_without_classes_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no .*classes\.txt"):
         read_dota_folder(tmp_path, "val")
