@@ -4,6 +4,7 @@ RandomState seeded by the CRC-32 of each name, some multiplied by a power of two
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,21 @@ def fill_from_spec(model: nn.Module, spec: Mapping[str, Mapping[str, Any]]) -> N
     missing, unexpected = model.load_state_dict(filled, strict=False)
     assert not unexpected
     assert set(missing) <= kept
+
+
+def spec_of(model: nn.Module, scales: Mapping[str, float], constants: str) -> dict[str, Any]:
+    """The specification of a model's own state dict.
+
+    constants  pattern of the names that are not filled
+    """
+    return {
+        name: {
+            "shape": tensor.shape,
+            "fill_scale": scales.get(name, 1),
+            "constant": re.search(constants, name) is not None,
+        }
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def fill_value(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -62,7 +78,14 @@ def read_spec(shared: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return json.loads((shared / "models" / "state_dict" / metadata["state_dict"]).read_text())
 
 
+def compact_difference(stored: Mapping[str, Any], sample: np.ndarray) -> float:
+    """The same over the part of the sample that a compact golden keeps."""
+    assert sample.size == stored["size"]
+    difference = np.abs(sample[stored["rows"]] - np.array(stored["values"])).max()
+    return float(difference / stored["largest"])
+
+
 def relative_difference(stored: np.ndarray, values: np.ndarray) -> float:
-    """Largest difference divided by the largest stored magnitude."""
+    """Largest difference divided by the largest stored magnitude, of arrays of one shape."""
     assert stored.shape == values.shape
     return float(np.abs(stored.astype(np.float64) - values).max() / np.abs(stored).max())

@@ -1,8 +1,8 @@
 """Make the compact goldens beside this file from the full ones: `make.py FOLDER`.
 
 FOLDER holds the full goldens (`golden/`, `state_dict/`). Kept of each output: every k-th of the
-stored samples, 64 in all; with the sum of the whole sample. Tolerance as in the full set: 2e-4 of
-the largest stored magnitude.
+stored samples, 64 in all; with the size of the whole sample; and the powers of two that some
+weights are multiplied by. Tolerance as in the full set: 2e-4 of the largest stored magnitude.
 """
 
 from __future__ import annotations
@@ -32,7 +32,19 @@ def compact(path: Path) -> dict[str, object]:
             "values": [float(f"{value:.9g}") for value in sample.ravel()[rows]],
             "largest": float(np.abs(sample).max()),
         }
-    return {"metadata": metadata, "outputs": outputs}
+    document: dict[str, object] = {"metadata": metadata, "outputs": outputs}
+    scales = fill_scales(path.parents[1] / "state_dict" / metadata["state_dict"])
+    return {**document, "fill_scales": scales} if scales else document
+
+
+def fill_scales(path: Path) -> dict[str, float]:
+    """What the filled weights of a published state dict are multiplied by, where not by 1."""
+    spec = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: entry["fill_scale"]
+        for name, entry in spec.items()
+        if "fill_scale" in entry and not entry.get("constant") and "alias_of" not in entry
+    }
 
 
 def main() -> None:
