@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.cli.output import progress
 from edgekit.core import UsageError
+from edgekit.runtime.extras import import_extra
 
 if TYPE_CHECKING:
     from edgekit.train.config import TrainConfig
@@ -33,7 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
+    torch = import_extra("torch", "train", "training")
+    for name in ("threads", "validate_every"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}", "it must be 1 or more")
 
     from edgekit.data.dota import read_dota_folder
     from edgekit.train.trainer import TrainOptions, train

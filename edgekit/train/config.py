@@ -13,6 +13,9 @@ from typing import Any
 from edgekit.core import MODALITIES, UsageError, unknown_name
 from edgekit.data.augment import AugmentConfig
 
+#: The longest side whose map at stride 32, pooled by 3, is a single cell.
+_ONE_CELL_PX = 96
+
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
@@ -83,7 +86,7 @@ def read_config(path: Path) -> TrainConfig:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}", "mend the line that it names") from error
     return check_config(_build(TrainConfig, raw, str(path)))
 
@@ -99,7 +102,37 @@ def check_config(config: TrainConfig) -> TrainConfig:
             raise UsageError(f"{name} {size} must be multiples of 32, at least 96", "round it")
     if config.schedule.steps < 0 or config.schedule.batch < 1 or config.total_steps < 1:
         raise UsageError("schedule has no steps", "set schedule.steps and schedule.batch")
+    _check_ranges(config)
     return config
+
+
+def _check_ranges(config: TrainConfig) -> None:
+    schedule, (low, high) = config.schedule, config.augment.scale
+    # A single image of this size leaves batch norms of the coarsest maps one value to learn from.
+    least = 2 if max(schedule.crop) <= _ONE_CELL_PX else 1
+    least_full = 2 if max(config.input.size) <= _ONE_CELL_PX else 1
+    rules = (
+        ("seed", config.seed, config.seed >= 0, "at least 0"),
+        ("input.std", config.input.std, all(item > 0 for item in config.input.std), "above 0"),
+        ("schedule.batch", schedule.batch, schedule.batch >= least, f"{least} or more"),
+        (
+            "schedule.full_size_steps",
+            schedule.full_size_steps,
+            schedule.full_size_steps >= 0,
+            "0 or more",
+        ),
+        (
+            "schedule.full_size_batch",
+            schedule.full_size_batch,
+            schedule.full_size_batch >= least_full,
+            f"{least_full} or more",
+        ),
+        ("schedule.learning_rate", schedule.learning_rate, schedule.learning_rate > 0, "above 0"),
+        ("augment.scale", config.augment.scale, 0 < low <= high, "two rising numbers above 0"),
+    )
+    for key, value, is_right, rule in rules:
+        if not is_right:
+            raise UsageError(f"{key} is {value}", f"it must be {rule}")
 
 
 def config_from_dict(raw: dict[str, Any], where: str = "config") -> TrainConfig:

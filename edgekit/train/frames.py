@@ -7,22 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from edgekit.core import GroundTruth, SourceError
 from edgekit.data.augment import random_crop
 from edgekit.data.dota import LabelledFrame
+from edgekit.runtime.colour import to_modality
+from edgekit.runtime.sources.images import read_picture
 from edgekit.train.config import TrainConfig
 from edgekit.train.loss import Targets
 
 
 def load_pixels(frame: LabelledFrame, modality: str) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB for optical frames, (H, W) for thermal and SAR ones."""
+    """(H, W, 3) RGB for optical frames, (H, W) for thermal and SAR ones: read as in flight."""
     try:
-        with Image.open(frame.image_path) as image:
-            return np.array(image.convert("RGB" if modality == "optical" else "L"))
-    except (OSError, UnidentifiedImageError) as error:
+        return to_modality(read_picture(frame.image_path), modality)
+    except (OSError, SyntaxError, ValueError) as error:
         raise SourceError(
             f"cannot read {frame.image_path}", "replace or remove the file"
         ) from error

@@ -6,12 +6,11 @@ import csv
 import io
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgekit.core import write_text_atomic
+from edgekit.core import replacing, write_text_atomic
 
 _FIELDS = ("step", "cls", "box", "gradient_norm", "learning_rate", "seconds_per_step")
 
@@ -24,21 +23,19 @@ class RunLog:
         self.rows = _read_rows(folder / "log.csv")
         self.validations = _read_lines(folder / "validation.jsonl")
         self._window: list[dict[str, float]] = []
-        self._started = time.monotonic()
 
     def add(self, step: int, terms: dict[str, float]) -> None:
-        """Record one step."""
+        """Record one step; `terms` has a value for each column but `step`."""
         self._window.append(terms)
         if (step + 1) % self.every:
             return
         count = len(self._window)
         row = {key: sum(item[key] for item in self._window) / count for key in self._window[0]}
-        seconds = (time.monotonic() - self._started) / count
-        self.rows.append({"step": step + 1, **row, "seconds_per_step": seconds})
-        self._window, self._started = [], time.monotonic()
+        self.rows.append({"step": step + 1, **row})
+        self._window = []
         if not sys.stderr.isatty() and (step + 1) % (10 * self.every) == 0:
             shown = "  ".join(f"{key} {row[key]:.4g}" for key in ("cls", "box", "learning_rate"))
-            self.say(f"step {step + 1}  {shown}  {seconds:.2f} s/step")
+            self.say(f"step {step + 1}  {shown}  {row['seconds_per_step']:.2f} s/step")
 
     def add_validation(self, report: dict[str, Any]) -> None:
         """Record one validation, and say it."""
@@ -64,12 +61,11 @@ class RunLog:
 
     def draw(self, path: Path) -> None:
         """Loss and mAP over the steps, as one picture."""
-        import matplotlib
+        # Not pyplot: it would choose a back end for the whole process.
+        from matplotlib.figure import Figure
 
-        matplotlib.use("agg")
-        import matplotlib.pyplot as plt
-
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+        figure = Figure(figsize=(11, 4), layout="constrained")
+        left, right = figure.subplots(1, 2)
         steps = [int(row["step"]) for row in self.rows]
         for key, label in (("cls", "classification"), ("box", "box (1 - IoU)")):
             left.plot(steps, [float(row[key]) for row in self.rows], label=label, linewidth=1)
@@ -82,8 +78,8 @@ class RunLog:
         right.grid(alpha=0.3)
         if at:
             right.legend()
-        figure.savefig(path, dpi=110)
-        plt.close(figure)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=110, format="png")
 
 
 def _short(value: Any) -> Any:

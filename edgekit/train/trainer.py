@@ -7,6 +7,9 @@ Every file in the run folder appears whole or not at all:
     last.safetensors   the averaged weights of the last step
     log.csv            one row a logged step; validation.jsonl one document a validation
     curves.png         loss and mAP
+
+A run that is broken off goes on from the last `last.pt`, at most `save_every_s` old: nothing is
+written on the way out, because the middle of a step is no state of an unbroken run.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,14 +29,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgekit.core import CheckpointError, UsageError, replacing
+from edgekit.core import CheckpointError, EdgekitError, UsageError, replacing
 from edgekit.data.dota import DotaSet
 from edgekit.train.config import TrainConfig
 from edgekit.train.ema import ModelEma
 from edgekit.train.frames import load_pixels, training_batch
 from edgekit.train.loss import detection_loss
 from edgekit.train.run_log import RunLog
-from model_zoo import Checkpoint, create_detector, load_checkpoint, save_checkpoint
+from model_zoo import Checkpoint, create_detector, load_checkpoint, load_state, save_checkpoint
 
 #: Called with the averaged model; returns a document with `ap50` in it.
 Validator = Callable[[nn.Module], dict[str, Any]]
@@ -59,27 +63,27 @@ def train(
 ) -> Path:
     """Train, or go on where the run folder stands. Returns the path of the best checkpoint.
 
-    raises  UsageError where the folder holds a run with another configuration
+    raises  UsageError where the folder holds a run with another configuration, CheckpointError
+            where its state does not load, EdgekitError where the loss is no longer finite
     """
     run = _Run(config, data, options)
     run.resume()
     frames = [load_pixels(frame, config.input.modality) for frame in data.frames]
     saved_at = time.monotonic()
     first = run.step
-    try:
-        for step in _progress(range(first, config.total_steps), first, config.total_steps):
-            images, targets, size = training_batch(data.frames, frames, config, step)
-            run.log.add(step, run.train_step(images, targets, size))
-            done = step + 1
-            if validator and (done % options.validate_every == 0 or done == config.total_steps):
-                run.validate(validator)
-            if time.monotonic() - saved_at > options.save_every_s:
-                run.save()
-                saved_at = time.monotonic()
-            if options.stop_after_steps and done - first >= options.stop_after_steps:
-                break
-    finally:
-        run.save()
+    for step in _progress(range(first, config.total_steps), first, config.total_steps):
+        started = time.monotonic()
+        terms = run.train_step(*training_batch(data.frames, frames, config, step))
+        run.log.add(step, terms | {"seconds_per_step": time.monotonic() - started})
+        done = step + 1
+        if validator and (done % options.validate_every == 0 or done == config.total_steps):
+            run.validate(validator)
+        if time.monotonic() - saved_at > options.save_every_s:
+            run.save()
+            saved_at = time.monotonic()
+        if options.stop_after_steps and done - first >= options.stop_after_steps:
+            break
+    run.save()
     run.log.draw(options.out / "curves.png")
     best = options.out / "best.safetensors"
     return best if best.exists() else options.out / "last.safetensors"
@@ -104,7 +108,7 @@ class _Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = create_detector(config.model, len(data.classes))
         if config.init:
-            _initialise_from(model, Path(config.init))
+            options.say(_initialise_from(model, Path(config.init)))
         self.model = model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.ema = ModelEma(self.model, config.schedule.ema_decay)
         self.optimizer = _optimizer(self.model, config)
@@ -117,6 +121,8 @@ class _Run:
         self, images: torch.Tensor, targets: list[Any], size: tuple[int, int]
     ) -> dict[str, float]:
         """One optimiser step; returns the loss terms."""
+        # What drop path drops depends on the seed and the step alone, as the batch does.
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
         rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -135,9 +141,9 @@ class _Run:
         losses = detection_loss(outputs, moved, size, self.model.head.strides)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            raise CheckpointError(
+            raise EdgekitError(
                 f"the loss is not finite at step {self.step}",
-                "lower schedule.learning_rate and resume from last.pt",
+                "lower schedule.learning_rate and start again with another --out",
             )
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
@@ -180,14 +186,20 @@ class _Run:
         """Take up the state in the run folder, if there is one."""
         path = self.options.out / "last.pt"
         if not path.exists():
+            self.log.truncate(0)
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise CheckpointError(
+                f"{path} is not a readable state of a run", "remove it to start anew"
+            ) from error
         if json.loads(state["config"]) != json.loads(json.dumps(dataclasses.asdict(self.config))):
             raise UsageError(
                 f"{self.options.out} holds a run with another configuration",
                 "use another --out, or the configuration that it was started with",
             )
-        self.model.load_state_dict(state["model"])
+        load_state(self.model, state["model"], str(path))
         self.ema.average.load_state_dict(state["ema"])
         self.ema.updates = state["ema_updates"]
         self.optimizer.load_state_dict(state["optimizer"])
@@ -241,14 +253,15 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.schedule.learning_rate)
 
 
-def _initialise_from(model: nn.Module, path: Path) -> None:
-    """Take over from another checkpoint what fits by name and shape; the rest starts anew."""
+def _initialise_from(model: nn.Module, path: Path) -> str:
+    """Take over from another checkpoint what fits by name and shape; says how much that is."""
     state = load_checkpoint(path).state
     own = model.state_dict()
     fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not any(key.startswith("backbone.") for key in fitting):
         raise CheckpointError(f"{path} shares no backbone weights with the model", "check --init")
     model.load_state_dict(fitting, strict=False)
+    return f"{len(fitting)} of {len(own)} entries start from {path}"
 
 
 def _progress(steps: range, first: int, total: int) -> Iterator[int]:
