@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from edgekit.core import Detections, GroundTruth, SourceError, unknown_name
+from edgekit.core import Detections, GroundTruth, SourceError, UsageError, unknown_name
 from edgekit.data.dota import DotaSet, LabelledFrame
 from edgekit.metrics import DetectionMetrics, evaluate_detections
 from edgekit.runtime.detector import Detector
@@ -26,13 +26,12 @@ def measure_accuracy(
     """Rotated mAP of a detector over a data set.
 
     classes  measure these alone; empty: all
-    raises   UsageError where the detector's classes are not the data set's, SourceError for an
-             unreadable frame (a score over fewer frames than asked for would mislead)
+    raises   UsageError where the detector's classes are not the data set's or `classes` are none of
+             them, SourceError for an unreadable frame (a score over fewer frames than asked for
+             would mislead)
     """
     names = detector.bundle.manifest.classes
-    if names != data.classes:
-        other = [name for name in data.classes if name not in names]
-        raise unknown_name("class", (other or list(data.classes))[0], names)
+    _check_classes(names, data.classes, classes)
     predictions = detect_frames(detector, data.frames, progress=progress)
     truths = {frame.name: frame.truth for frame in data.frames}
     if classes:
@@ -61,6 +60,17 @@ def detect_frames(
     return found
 
 
+def _check_classes(names: Sequence[str], of_data: Sequence[str], chosen: Sequence[str]) -> None:
+    for name in (*of_data, *chosen):
+        if name not in names:
+            raise unknown_name("class", name, names)
+    if tuple(names) != tuple(of_data):
+        raise UsageError(
+            f"the detector's classes are {', '.join(names)}; the data set's {', '.join(of_data)}",
+            "list the detector's classes in classes.txt, in its order",
+        )
+
+
 def _only(
     predictions: dict[str, Detections],
     truths: dict[str, GroundTruth],
@@ -68,9 +78,6 @@ def _only(
     classes: Sequence[str],
 ) -> tuple[dict[str, Detections], dict[str, GroundTruth]]:
     """The same with the chosen classes alone, renumbered in their order."""
-    for name in classes:
-        if name not in names:
-            raise unknown_name("class", name, names)
     renumber = np.full(len(names), -1, np.int32)
     for new, name in enumerate(classes):
         renumber[list(names).index(name)] = new

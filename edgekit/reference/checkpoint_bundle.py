@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 from edgekit.bundle import (
@@ -81,13 +80,13 @@ def checkpoint_detector(
     raises  CheckpointError where weights and model do not match
     """
     manifest = checkpoint_manifest(checkpoint, size)
-    built = model or detector_from_checkpoint(checkpoint, str(origin))
+    built = model if model is not None else detector_from_checkpoint(checkpoint, str(origin))
     shape = manifest.input.shape
     engine = TorchEngine(DeployObb(built, DeploySpec((shape[2], shape[3]))))
     digest = "sha256:" + (
         hashlib.sha256(origin.read_bytes()).hexdigest() if origin.is_file() else ""
     )
-    bundle = Bundle(root=origin, manifest=replace(manifest), digest=digest)
+    bundle = Bundle(root=origin, manifest=manifest, digest=digest)
     return Detector(bundle, engine, score_threshold=score_threshold)
 
 

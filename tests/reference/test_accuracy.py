@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the workstation half is not installed")
 
-from edgekit.core import UsageError  # noqa: E402
-from edgekit.data.dota import read_dota_folder  # noqa: E402
+from edgekit.core import SourceError, UsageError  # noqa: E402
+from edgekit.data.dota import DotaSet, read_dota_folder  # noqa: E402
 from edgekit.kernels import rotated_nms  # noqa: E402
 from edgekit.reference import detect_frames, measure_accuracy  # noqa: E402
 from edgekit.reference.checkpoint_bundle import checkpoint_detector  # noqa: E402
@@ -62,6 +63,29 @@ def test_classes_can_be_measured_alone(detector, data):
     assert metrics.frames == 2
     with pytest.raises(UsageError, match="did you mean 'Truck'"):
         measure_accuracy(detector, data, classes=("Trick",))
+
+
+def test_wrong_class_is_refused_before_anything_is_detected(detector, data):
+    def no_frames(frames):
+        raise AssertionError("detection began")
+
+    with pytest.raises(UsageError, match="unknown class 'Boat'"):
+        measure_accuracy(detector, data, classes=("Boat",), progress=no_frames)
+
+
+@pytest.mark.parametrize("classes", [("Truck", "Car"), ("Car",)])
+def test_classes_in_another_order_or_fewer_are_refused(detector, data, classes):
+    """The index is what is compared: the same names in another order would score near zero."""
+    with pytest.raises(UsageError, match=r"classes are Car, Truck; the data set's"):
+        measure_accuracy(detector, DotaSet(classes, data.frames))
+
+
+def test_unreadable_frame_is_named_not_left_out(detector, data, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    frame = replace(data.frames[0], image_path=broken)
+    with pytest.raises(SourceError, match=r"cannot read .*broken\.png"):
+        detect_frames(detector, [frame])
 
 
 def test_set_with_other_classes_is_refused(detector, data, tmp_path):
