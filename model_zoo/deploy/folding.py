@@ -18,6 +18,24 @@ def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias.double() - norm.running_mean.double() * scale
 
 
+class ChannelAffine(nn.Module):
+    """A batch norm that no convolution can take: one multiply-add a channel."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d, input_scale: Tensor | None = None) -> None:
+        super().__init__()
+        scale, shift = norm_scale_shift(norm)
+        if input_scale is not None:
+            scale = scale / input_scale
+        self.register_buffer("scale", scale.float()[:, None, None])
+        self.register_buffer("shift", shift.float()[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.shift
+
+
 @torch.no_grad()
 def fold_after(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """One convolution that equals `norm(conv(x))`."""

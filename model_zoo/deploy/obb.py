@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model_zoo.backbones.lwganet import LWGANet
+from model_zoo.deploy.backbones import OUTPUT_NORMS, fold_backbone
 from model_zoo.deploy.folding import fold_after, fold_before
-from model_zoo.deploy.lwganet import fold_lwganet
 from model_zoo.heads.distance_angle import (
     DistanceAngleHead,
     LevelOutputs,
@@ -27,10 +26,14 @@ DEFAULT_CANDIDATES = 1000
 
 @dataclass(frozen=True, slots=True)
 class DeploySpec:
-    """What is fixed in the graph: input size (height, width) px, and the number of candidates."""
+    """What is fixed in the graph: input size (height, width) px, and the number of candidates.
+
+    top_k_limit  largest K that the target's TopK takes, where a backbone asks for more
+    """
 
     size: tuple[int, int]
     candidates: int = DEFAULT_CANDIDATES
+    top_k_limit: int | None = None
 
 
 class FoldedTower(nn.Module):
@@ -63,7 +66,7 @@ class DeployObb(nn.Module):
     def __init__(self, model: ObbDetector, spec: DeploySpec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = fold_detector(model)
+        self.model = fold_detector(model, spec.size, spec.top_k_limit)
         device = next(model.parameters()).device
         points, strides = grid_points(spec.size, model.head.strides, device)
         self.register_buffer("points", points, persistent=False)
@@ -99,24 +102,32 @@ def as_le90(boxes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fold_detector(model: ObbDetector) -> ObbDetector:
-    """A copy of a detector, on its device, in which every batch norm that can be folded is."""
+def fold_detector(
+    model: ObbDetector,
+    image_size: tuple[int, int] | None = None,
+    top_k_limit: int | None = None,
+) -> ObbDetector:
+    """A copy of a detector, on its device, in which every batch norm that can be folded is.
+
+    image_size, top_k_limit  as in `fold_backbone`
+    """
     model = copy.deepcopy(model).eval().requires_grad_(False)
-    assert isinstance(model.backbone, LWGANet)
-    fold_lwganet(model.backbone)
+    model.backbone = fold_backbone(model.backbone, image_size, top_k_limit)  # type: ignore[assignment]
     _fold_neck(model.neck, model.backbone)
     _fold_head(model.head)
     return model
 
 
-def _fold_neck(neck: LightPAN, backbone: LWGANet) -> None:
+def _fold_neck(neck: LightPAN, backbone: nn.Module) -> None:
     for block in (neck.detail, *neck.lateral, *neck.top_down, *neck.down, *neck.bottom_up):
         block[0] = fold_after(block[0], block[1])
         block[1] = nn.Identity()
     # The norms of strides 8..32 meet 1x1 laterals; that of stride 4 a padded 3x3, and stays.
-    for lateral, name in zip(neck.lateral, ("norm2", "norm4", "norm6"), strict=True):
-        lateral[0] = fold_before(backbone.get_submodule(name), lateral[0])  # type: ignore[index, arg-type, operator]
-        backbone.add_module(name, nn.Identity())
+    for lateral, name in zip(neck.lateral, OUTPUT_NORMS[1:], strict=True):
+        norm = getattr(backbone, name, None)
+        if isinstance(norm, nn.BatchNorm2d):
+            lateral[0] = fold_before(norm, lateral[0])  # type: ignore[index, operator]
+            backbone.add_module(name, nn.Identity())
 
 
 def _fold_head(head: DistanceAngleHead) -> None:
