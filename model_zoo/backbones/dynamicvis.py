@@ -68,7 +68,7 @@ class DynamicVis(nn.Module):
         image_size: tuple[int, int] = PRETRAINED_SIZE,
     ) -> None:
         super().__init__()
-        _check_size(image_size)
+        check_size(image_size)
         self.config = config
         self.classes = classes
         self.grid = image_size[0] // _SMALLEST_STRIDE, image_size[1] // _SMALLEST_STRIDE
@@ -94,7 +94,7 @@ class DynamicVis(nn.Module):
         return c, 2 * c, 4 * c, 8 * c
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...] | Tensor:
-        _check_size((x.shape[2], x.shape[3]))
+        check_size((x.shape[2], x.shape[3]))
         maps = []
         for stage, layer in enumerate(self.layers):
             assert isinstance(layer, nn.ModuleList)
@@ -260,7 +260,11 @@ def resize_positions(embedding: Tensor, grid: tuple[int, int], target: tuple[int
     return resized.flatten(2).transpose(1, 2)
 
 
-def _check_size(size: tuple[int, int]) -> None:
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse an image (height, width) px whose tokens do not halve evenly.
+
+    raises  UsageError for anything but multiples of 32
+    """
     if any(side < _LARGEST_STRIDE or side % _LARGEST_STRIDE for side in size):
         raise UsageError(
             f"image size {size[0]}x{size[1]} must be multiples of {_LARGEST_STRIDE}",

@@ -22,6 +22,7 @@ from model_zoo.backbones.dynamicvis import (
     PatchMerge,
     RMSNorm,
     as_map,
+    check_size,
     resize_positions,
 )
 from model_zoo.backbones.dynamicvis_scan import CHUNK, ScanInputs, two_level_scan
@@ -53,7 +54,10 @@ class DeployDynamicVis(nn.Module):
         top_k_limit: int | None = None,
     ) -> None:
         super().__init__()
-        grid = source.grid if image_size is None else (image_size[0] // 4, image_size[1] // 4)
+        grid = source.grid
+        if image_size is not None:
+            check_size(image_size)
+            grid = image_size[0] // 4, image_size[1] // 4
         self.image_size = 4 * grid[0], 4 * grid[1]
         self.widths = source.widths
         with torch.no_grad():
