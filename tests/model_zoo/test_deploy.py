@@ -14,7 +14,13 @@ from safetensors import safe_open  # noqa: E402
 from model_zoo import create_detector  # noqa: E402
 from model_zoo.deploy import DeployObb, DeploySpec, reparameterize  # noqa: E402
 from model_zoo.deploy.obb import as_le90  # noqa: E402
-from model_zoo.heads.distance_angle import box_from_distances  # noqa: E402
+from model_zoo.heads.distance_angle import (  # noqa: E402
+    LevelOutputs,
+    box_from_distances,
+    decode_distance_angle,
+    flatten_levels,
+    grid_points,
+)
 from tests.model_zoo.filling import fill, golden_input  # noqa: E402
 
 pytestmark = pytest.mark.workstation
@@ -55,6 +61,33 @@ def test_candidates_are_the_best_points_by_falling_score():
     w, h, angle = boxes[0, :, 2], boxes[0, :, 3], boxes[0, :, 4]
     assert (w >= h).all()
     assert ((angle >= -np.pi / 2) & (angle < np.pi / 2)).all()
+
+
+def test_only_the_best_points_are_decoded_and_each_as_the_head_decodes_it():
+    model = create_detector("lwganet_l0-obb", 2).eval()
+    fill(model)
+    deployed = DeployObb(model, DeploySpec((96, 96), 20))
+    generator = torch.Generator().manual_seed(4)
+    outputs = [
+        LevelOutputs(*(torch.randn(1, c, 96 // s, 96 // s, generator=generator) for c in (2, 4, 1)))
+        for s in (8, 16, 32)
+    ]
+    boxes, scores, labels = deployed.decode(outputs)
+    logits, log_distances, angle = flatten_levels(outputs)
+    points, strides = grid_points((96, 96), (8, 16, 32))
+    every = as_le90(decode_distance_angle(log_distances, angle, points, strides))[0]
+    order = logits[0].amax(1).argsort(descending=True)[:20]
+    assert torch.equal(boxes[0], every[order])
+    assert torch.equal(labels[0].long(), logits[0].argmax(1)[order])
+    assert torch.allclose(scores[0], logits[0].amax(1).sigmoid()[order])
+
+
+def test_runaway_distances_stay_finite():
+    """The exponent is limited: a box of half precision must not overflow."""
+    distances = torch.full((1, 4), 80.0)
+    box = decode_distance_angle(distances, torch.zeros(1), torch.zeros(1, 2), torch.tensor([32.0]))
+    assert torch.isfinite(box).all()
+    assert box.max() < torch.finfo(torch.float16).max
 
 
 def test_fewer_points_than_candidates_is_met():

@@ -15,6 +15,7 @@ from safetensors import safe_open  # noqa: E402
 
 from model_zoo import create_backbone  # noqa: E402
 from model_zoo.backbones.lwganet import (  # noqa: E402
+    DropPath,
     MediumRangeAttention,
     pool_phases,
     unpool_phases,
@@ -116,6 +117,61 @@ def test_phases_equal_max_unpooling_with_ties(levels):
     assert torch.equal(phases.maximum, pooled)
     y = pooled * 2 + 1
     assert torch.equal(unpool_phases(y, phases), F.max_unpool2d(y, index, 2))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_constant_regions_keep_the_first_position(memory_format):
+    """Padding and no-data borders tie everywhere: the top left one wins."""
+    x = torch.full((1, 3, 4, 6), -2.0).contiguous(memory_format=memory_format)
+    back = unpool_phases(torch.ones(1, 3, 2, 3), pool_phases(x))
+    assert back[0, 0].tolist() == [[1.0, 0.0] * 3, [0.0] * 6] * 2
+
+
+def test_unpooling_selects_and_does_not_multiply():
+    """Infinity times zero would be NaN at the three other positions."""
+    phases = pool_phases(torch.arange(4.0).view(1, 1, 2, 2))
+    back = unpool_phases(torch.full((1, 1, 1, 1), torch.inf), phases)
+    assert back.flatten().tolist() == [0.0, 0.0, 0.0, torch.inf]
+
+
+def test_surplus_rows_and_columns_are_dropped():
+    model = create_backbone("lwganet_l0").eval()
+    fill(model)
+    x = golden_input((1, 3, 99, 130), "surplus")
+    with torch.no_grad():
+        expected, found = model(x[..., :96, :128]), model(x)
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def test_drop_path_drops_whole_samples_in_training_alone():
+    torch.manual_seed(0)
+    drop = DropPath(0.25)
+    x = torch.ones(400, 2, 3, 3)
+    found = drop.train()(x)
+    per_sample = found.flatten(1)
+    assert (per_sample == per_sample[:, :1]).all()
+    values = per_sample[:, 0]
+    assert set(values.tolist()) == {0.0, float(torch.tensor(1.0) / 0.75)}
+    assert 0.15 < (values == 0).float().mean() < 0.35
+    assert torch.equal(drop.eval()(x), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "activation"),
+    [
+        ("lwganet_l0", 0.0, torch.nn.GELU),
+        ("lwganet_l1", 0.1, torch.nn.GELU),
+        ("lwganet_l2", 0.1, torch.nn.ReLU),
+    ],
+)
+def test_drop_rates_rise_over_all_blocks_and_the_activation_follows_the_width(
+    name, last, activation
+):
+    model = create_backbone(name)
+    rates = [m.rate for m in model.modules() if isinstance(m, DropPath)]
+    assert rates == pytest.approx(np.linspace(0, last, sum(model.config.depths)).tolist())
+    kinds = {type(m) for m in model.modules() if isinstance(m, (torch.nn.GELU, torch.nn.ReLU))}
+    assert kinds == {activation}
 
 
 def test_unknown_backbone_names_the_nearest():
