@@ -76,9 +76,11 @@ def train(
         terms = run.train_step(*training_batch(data.frames, frames, config, step))
         run.log.add(step, terms | {"seconds_per_step": time.monotonic() - started})
         done = step + 1
-        if validator and (done % options.validate_every == 0 or done == config.total_steps):
+        is_scored = done % options.validate_every == 0 or done == config.total_steps
+        if validator and is_scored:
             run.validate(validator)
-        if time.monotonic() - saved_at > options.save_every_s:
+        # A state follows each score, or a resumed run could put a worse model in its best's place.
+        if (validator and is_scored) or time.monotonic() - saved_at > options.save_every_s:
             run.save()
             saved_at = time.monotonic()
         if options.stop_after_steps and done - first >= options.stop_after_steps:

@@ -62,6 +62,24 @@ def test_run_broken_off_inside_a_step_equals_an_unbroken_one(data, tmp_path, mon
     assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
 
 
+def test_best_checkpoint_survives_a_run_that_is_broken_off(data, tmp_path):
+    """The first score is the best; whoever goes on must know of it."""
+    scores = iter((0.8, KeyboardInterrupt, 0.5, 0.4, 0.3))
+
+    def score(model):
+        value = next(scores)
+        if value is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return {"ap50": value, "map50_95": value}
+
+    options = TrainOptions(out=tmp_path, validate_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, data, options, score)
+    best = train(CONFIG, data, options, score)
+    report = load_checkpoint(best).training["report"]
+    assert (report["step"], report["ap50"]) == (1, 0.8)
+
+
 def test_drop_path_is_resumed_too(data, tmp_path):
     """LWGANet-L1 drops residual branches at random."""
     config = dataclasses.replace(CONFIG, model="lwganet_l1-obb")
