@@ -1,7 +1,8 @@
 # Everything a developer or a user types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= python3
+# Python 3.11 where it runs, else whatever python3 is; pip says if that is too old.
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 # CI brings its own environment: EDGEKIT_PYTHON names its interpreter, and nothing is installed here.
 EDGEKIT_PYTHON ?=
 VENV := .venv
@@ -10,12 +11,14 @@ RUN := $(if $(EDGEKIT_PYTHON),$(EDGEKIT_PYTHON),$(VENV)/bin/python)
 SETUP := $(if $(EDGEKIT_PYTHON),,$(VENV)/.ready)
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 DATA ?= ../shared/data
+MODELS ?= ../shared/models
+PACKAGED := $(shell find edgekit model_zoo targets firmware_bridge -type f -not -name '*.py[co]')
 
 .PHONY: help setup demo test test-slow check format lint type layers golden bundles train-thermal \
-        train-sar size clean
+        train-sar docs size clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(DEMO_VENV)/.ready  ## watch the shipped detectors at work, over MQTT (no torch)
 	@$(DEMO_VENV)/bin/edgekit demo --out out/demo
@@ -36,7 +39,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/pip install $(PIP_FLAGS) -e '.[dev]'
 	@touch $@
 
-$(DEMO_VENV)/.ready: pyproject.toml constraints.txt
+# Installed as a user would install it, so it is made again when a file of the packages changes.
+$(DEMO_VENV)/.ready: pyproject.toml constraints.txt $(PACKAGED)
 	@$(PYTHON) -m venv $(DEMO_VENV)
 	@$(DEMO_VENV)/bin/pip install $(PIP_FLAGS) '.[demo]'
 	@touch $@
@@ -58,8 +62,12 @@ type: $(SETUP)  ## mypy
 layers: $(SETUP)  ## import-linter: who may import whom
 	$(dir $(RUN))lint-imports --no-cache
 
-golden: $(SETUP)  ## make the golden vectors again; read the diff
+docs: $(SETUP)  ## check the documents: links lead somewhere, shown commands parse
+	$(RUN) -m pytest -q tests/docs
+
+golden: $(SETUP)  ## make the golden vectors again (MODELS=folder of the full ones); read the diff
 	$(RUN) tests/golden/rotated_iou/make.py
+	$(RUN) tests/golden/models/make.py $(MODELS)
 
 bundles: $(SETUP)  ## make the shipped INT8 bundles again from the checkpoints (DATA=folder of the sets)
 	$(RUN) -m edgekit.export.shipped --data $(DATA)
@@ -75,4 +83,4 @@ size:  ## installed megabytes of the demo's environment
 	@du -sm $(DEMO_VENV)/lib/python3*/site-packages/* | sort -rn | head -20
 
 clean:  ## remove what can be made again
-	rm -rf $(VENV) $(DEMO_VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-ci $(DEMO_VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis
