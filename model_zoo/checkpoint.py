@@ -47,7 +47,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     header = {name: getattr(checkpoint, name) for name in _FIELDS}
     metadata = {"schema": SCHEMA, "edgekit": json.dumps(header, sort_keys=True)}
-    tensors = {key: value.contiguous() for key, value in checkpoint.state.items()}
+    # Copies: LEGNet names some tensors twice, and the format refuses shared memory.
+    tensors = {key: value.clone().contiguous() for key, value in checkpoint.state.items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
 

@@ -29,7 +29,10 @@ class ModelEma:
         self.updates += 1
         decay = self.decay * (1 - math.exp(-self.updates / self.ramp_updates))
         current = model.state_dict()
-        for name, kept in self.average.state_dict().items():
+        averaged = self.average.state_dict()
+        # A module registered under two names is in the state twice, and must move once.
+        distinct = {kept.data_ptr(): (name, kept) for name, kept in averaged.items()}
+        for name, kept in distinct.values():
             if kept.dtype.is_floating_point:
                 kept.lerp_(current[name], 1 - decay)
             else:

@@ -154,7 +154,9 @@ class Block(nn.Module):
         summary = x.unflatten(1, (rows, -1)).mean(2) if self.global_tokens else x[:, :0]
         if not self.keep:
             return self.spatial_mamba_mixer(torch.cat([summary, x], dim=1))[:, summary.shape[1] :]
-        logits = self.spatial_gate(x).squeeze(2)
+        # Half precision moves tokens in the sequence, and 1 / N does not fit it.
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.spatial_gate(x.float()).squeeze(2)
         weights = torch.softmax(logits, dim=1).unsqueeze(2)
         ids = self.select(logits).unsqueeze(2)
         places = ids.expand(-1, -1, x.shape[2])
@@ -227,14 +229,20 @@ class Mamba(nn.Module):
         signal = F.silu(self.conv1d(signal.transpose(1, 2))[..., :length].transpose(1, 2))
         rank_steps, b, c = self.x_proj(signal).split([self.rank, _STATES, _STATES], dim=2)
         dt = F.softplus(self.dt_proj(rank_steps))
-        inputs = ScanInputs(dt, signal, -torch.exp(self.A_log), b, c)
-        return self.out_proj((self._scan(inputs) + self.D * signal) * F.silu(gate))
+        with torch.autocast(x.device.type, enabled=False):
+            dt, b, c = dt.float(), b.float(), c.float()
+            scanned = scan(ScanInputs(dt, signal.float(), -torch.exp(self.A_log), b, c))
+        return self.out_proj((scanned + self.D * signal) * F.silu(gate))
 
-    def _scan(self, inputs: ScanInputs) -> Tensor:
-        if not torch.is_grad_enabled():
-            return sequential_scan(inputs)
-        # With gradients, all states of one block at a time: they are made again on the way back.
-        return checkpoint(_scan_again, *inputs, use_reentrant=False)
+
+def scan(inputs: ScanInputs) -> Tensor:
+    """The loop, or with gradients the two-level form, its states made again on the way back.
+
+    Without that a training step would keep the states of every block: gigabytes.
+    """
+    if not torch.is_grad_enabled():
+        return sequential_scan(inputs)
+    return checkpoint(_scan_again, *inputs, use_reentrant=False)
 
 
 def _scan_again(*inputs: Tensor) -> Tensor:

@@ -119,7 +119,10 @@ class LoGFilter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_init(x)
-        return self.norm2(x + F.relu(self.norm1(self.LoG(x))))
+        # Published kernels reach 1e7, which no half-precision training holds.
+        with torch.autocast(x.device.type, enabled=False):
+            edges = self.norm1(self.LoG(x.float()))
+        return self.norm2(x + F.relu(edges))
 
 
 class Gaussian(nn.Module):
@@ -148,7 +151,7 @@ class Scharr(nn.Module):
         self.conv_extra = ConvExtra(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        ex, ey = self.conv_x(x), self.conv_y(x)
+        ex, ey = self.conv_x(x).float(), self.conv_y(x).float()
         square = ex * ex + ey * ey
         if self.training:
             square = square.clamp_min(_SMALLEST_SQUARE)

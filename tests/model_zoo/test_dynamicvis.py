@@ -208,3 +208,20 @@ def test_the_classifier_gives_logits_under_the_published_names():
     assert {"post_meanpool_norm.weight", "head.fc.bias"} <= set(model.state_dict())
     with torch.no_grad():
         assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+def test_mixed_precision_keeps_router_and_scan_in_float32(monkeypatch):
+    from model_zoo.backbones import dynamicvis
+
+    scanned, scan = [], dynamicvis.scan
+    monkeypatch.setattr(dynamicvis, "scan", lambda inputs: scanned.append(inputs) or scan(inputs))
+    torch.manual_seed(0)
+    model = DynamicVis(SHALLOW, image_size=(64, 64)).eval()
+    x = torch.randn(1, 3, 64, 64)
+    routed = []
+    model.layers[0][1][0].select = lambda z: routed.append(z) or torch.arange(32)[None]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        maps = model(x)
+    assert all(torch.isfinite(m).all() for m in maps)
+    assert {z.dtype for inputs in scanned for z in inputs} == {torch.float32}
+    assert routed[0].dtype == torch.float32

@@ -9,7 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the workstation half is not installed")
 
-from model_zoo import create_backbone  # noqa: E402
+from model_zoo import (  # noqa: E402
+    Checkpoint,
+    create_backbone,
+    create_detector,
+    detector_from_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from model_zoo.backbones.legnet import (  # noqa: E402
     Scharr,
     gaussian_kernel,
@@ -153,3 +160,49 @@ def test_the_classifier_gives_logits():
     model = create_backbone("legnet_tiny", classes=7).eval()
     with torch.no_grad():
         assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+
+
+def test_mixed_precision_holds_kernels_as_large_as_the_published_ones():
+    torch.manual_seed(0)
+    model = create_backbone("legnet_tiny").eval()
+    with torch.no_grad():
+        model.Stem.LoG.LoG.weight.mul_(3.8e7)
+        model.Stem.LoG.norm1.running_var.mul_(1e13)
+        x = torch.randn(1, 3, 64, 64)
+        expected = model(x)
+        with torch.autocast("cpu", torch.float16):
+            found = model(x)
+    for a, b in zip(expected, found, strict=True):
+        assert (a - b).abs().max() <= 0.02 * a.abs().max()
+
+
+def test_a_detector_with_doubly_named_tensors_can_be_saved_and_loaded(tmp_path):
+    model = create_detector("legnet_tiny-obb", 1)
+    network = {
+        "size": [96, 128],
+        "modality": "sar",
+        "mean": [50.0] * 3,
+        "std": [40.0] * 3,
+        "resize": "tile",
+        "tile_overlap_px": 32,
+    }
+    saved = Checkpoint("legnet_tiny-obb", ("ship",), network, "-", "-", {}, model.state_dict())
+    save_checkpoint(tmp_path / "model.safetensors", saved)
+    loaded = detector_from_checkpoint(load_checkpoint(tmp_path / "model.safetensors"))
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in loaded.state_dict().items())
+
+
+def test_an_average_moves_doubly_named_tensors_once():
+    from edgekit.train.ema import ModelEma
+
+    torch.manual_seed(0)
+    model = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2)})
+    model["b"] = model["a"]
+    ema = ModelEma(model, decay=0.9, ramp_updates=1)
+    start = model["a"].weight.detach().clone()
+    with torch.no_grad():
+        model["a"].weight.add_(1.0)
+    ema.update(model)
+    decay = 0.9 * (1 - np.exp(-1.0))
+    moved = ema.average["b"].weight - start
+    assert torch.allclose(moved, torch.full_like(moved, 1 - decay), atol=1e-6)
