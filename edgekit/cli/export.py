@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="DOTA folder: calibration and accuracy")
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="input size, px")
-    parser.add_argument("--calibration-frames", type=int, default=128)
+    parser.add_argument("--calibration-frames", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -73,7 +73,7 @@ class ExportRequest:
     data: Path | None = None
     size: tuple[int, int] | None = None
     candidates: int = DEFAULT_CANDIDATES
-    calibration_frames: int = 128
+    calibration_frames: int = 64
     seed: int = 0
     force: bool = False
 
