@@ -8,24 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.core import UsageError, unknown_name
+from edgekit.core.strict_table import StrictTable
 
 _FOLDER = Path(__file__).parent / "cards"
-_FIELDS = {
-    "name", "title", "task", "params", "macs_g", "macs_input", "input", "classes", "preprocessing",
-    "checkpoint", "licence", "attribution", "limits", "published", "measured",
-}  # fmt: skip
+_TASKS = ("backbone", "oriented detection")
 _NEEDED = ("name", "title", "task", "params", "macs_g", "macs_input", "licence")
+#: One line each; a card has those that apply.
+_TEXTS = ("input", "preprocessing", "checkpoint", "recipe", "attribution", "limits")
+_FIGURE = ("data_set", "metric", "value", "source")
+_MEASUREMENT = ("data_set", "metric", "value", "command")
+_FIELDS = (*_NEEDED, *_TEXTS, "classes", "published", "measured")
+_MAX_BYTES = 64 * 1024
+_MAX_SIDE_PX = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """One model, or one trained checkpoint of it.
 
-    params      number of trainable parameters
+    params      number of trainable parameters; of a detector without a checkpoint: with 4 classes
     macs_g      multiply-accumulates of convolutions, linear layers and attention, in 1e9
     macs_input  (height, width) px that they are counted at
-    published   figures of its authors, each with its source
-    measured    our own figures, each with the command that made it
+    licence     of its weights
+    facts       input, preprocessing, checkpoint, recipe, attribution, limits: a text each;
+                classes: names in the order of their indices;
+                published: figures of its authors, rows of data_set, metric, value, source;
+                measured: our own figures, rows of data_set, metric, value, command
     """
 
     name: str
@@ -53,7 +61,8 @@ class ModelCard:
 
 def list_cards() -> tuple[ModelCard, ...]:
     """All cards, sorted by name."""
-    return tuple(read_card(path) for path in sorted(_FOLDER.glob("*.toml")))
+    cards = (read_card(path) for path in _FOLDER.glob("*.toml"))
+    return tuple(sorted(cards, key=lambda card: card.name))
 
 
 def find_card(name: str) -> ModelCard:
@@ -72,25 +81,39 @@ def read_card(path: Path) -> ModelCard:
 
     raises  UsageError naming the key that is wrong
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"card {path.name} cannot be read ({error})", "mend the file") from error
-    for key in raw:
-        if key not in _FIELDS:
-            error_of_key = unknown_name("key", key, _FIELDS)
-            raise UsageError(f"card {path.name}: {error_of_key.what}", error_of_key.hint)
-    for key in _NEEDED:
-        if key not in raw:
-            raise UsageError(f"card {path.name}: {key} is missing", "add it")
-    height, width = raw["macs_input"]
+    table = StrictTable(_document(path), f"card {path.name}", _FIELDS, UsageError)
+    height, width = table.integers("macs_input", 32, _MAX_SIDE_PX, count=2)
     return ModelCard(
-        name=raw["name"],
-        title=raw["title"],
-        task=raw["task"],
-        params=int(raw["params"]),
-        macs_g=float(raw["macs_g"]),
-        macs_input=(int(height), int(width)),
-        licence=raw["licence"],
-        facts={key: value for key, value in raw.items() if key not in _NEEDED},
+        name=table.text("name"),
+        title=table.text("title"),
+        task=table.text("task", _TASKS),
+        params=table.integer("params", 1, 10**12),
+        macs_g=table.number("macs_g", 1e-6, 1e6),
+        macs_input=(height, width),
+        licence=table.text("licence"),
+        facts=_facts(table),
     )
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+        if len(content) > _MAX_BYTES:
+            raise UsageError(f"card {path.name} is larger than {_MAX_BYTES} bytes", "shorten it")
+        return tomllib.loads(content.decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"card {path.name} cannot be read ({error})", "mend the file") from error
+
+
+def _facts(table: StrictTable) -> dict[str, Any]:
+    facts: dict[str, Any] = {key: table.text(key) for key in _TEXTS if key in table}
+    if "classes" in table:
+        facts["classes"] = list(table.texts("classes", least=1))
+    for key, fields in (("published", _FIGURE), ("measured", _MEASUREMENT)):
+        if key in table:
+            facts[key] = [_row(row, fields) for row in table.tables(key, fields, least=1)]
+    return facts
+
+
+def _row(row: StrictTable, fields: tuple[str, ...]) -> dict[str, Any]:
+    return {name: row.number(name) if name == "value" else row.text(name) for name in fields}

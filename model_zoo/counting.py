@@ -20,7 +20,8 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
     """Multiply-accumulates of convolutions, linear layers and attention products at one size.
 
     The four strips of medium-range attention count with the taps that they have (132 a channel),
-    not with those of the 13x13 kernel that they are run as.
+    not with those of the 13x13 kernel that they are run as. DynamicVis' selective scan is
+    element-wise work and does not count.
     """
     total = 0
 
@@ -44,6 +45,7 @@ def count_macs(model: nn.Module, size: tuple[int, int]) -> int:
         total += 132 * height * width * output.shape[1]
 
     hooks = {
+        nn.Conv1d: conv,
         nn.Conv2d: conv,
         nn.Linear: linear,
         SelfAttention: attention,

@@ -9,12 +9,13 @@ from edgekit.cli.output import print_json, table
 from edgekit.core import UsageError
 
 EXAMPLE = "edgekit models show lwganet_l0-obb-thermal"
+SCHEMA = "edgekit.models/1"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", nargs="?", choices=("list", "show"), default="list")
     parser.add_argument("name", nargs="?", help="for `show`: name of a model")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--json", action="store_true", help=f"one JSON document, {SCHEMA}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,13 +28,13 @@ def run(args: argparse.Namespace) -> int:
             )
         card = find_card(args.name).to_json()
         if args.json:
-            print_json({"schema": "edgekit.model/1", **card})
+            print_json({"schema": SCHEMA, "model": card})
         else:
             print(_page(card))
         return 0
     cards = list_cards()
     if args.json:
-        print_json({"schema": "edgekit.models/1", "models": [card.to_json() for card in cards]})
+        print_json({"schema": SCHEMA, "models": [card.to_json() for card in cards]})
         return 0
     rows = [
         (
@@ -56,9 +57,8 @@ def _page(document: dict[str, Any]) -> str:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             lines.append(f"{key}:")
             lines += ["  " + ", ".join(f"{k} {v}" for k, v in row.items()) for row in value]
-        elif isinstance(value, dict):
-            lines.append(f"{key}:")
-            lines += [f"  {k}: {v}" for k, v in value.items()]
+        elif isinstance(value, list):
+            lines.append(f"{key}: {', '.join(map(str, value))}")
         else:
             lines.append(f"{key}: {value}")
     return "\n".join(lines)

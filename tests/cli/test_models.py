@@ -7,20 +7,39 @@ import json
 from edgekit.cli.main import main
 
 
+def document(capsys, *arguments):
+    assert main(["models", *arguments, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["schema"] == "edgekit.models/1"
+    return content
+
+
 def test_models_lists_every_card_as_json(capsys):
-    assert main(["models", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "edgekit.models/1"
-    names = {model["name"] for model in document["models"]}
-    assert {"lwganet_l0", "lwganet_l0-obb", "lwganet_l0-obb-thermal"} <= names
-    assert all(model["params"] > 0 and model["macs_g"] > 0 for model in document["models"])
+    models = document(capsys)["models"]
+    names = [model["name"] for model in models]
+    assert names == sorted(names)
+    assert {"lwganet_l0", "legnet_tiny-obb", "dynamicvis_b", "lwganet_l0-obb-thermal"} <= {*names}
+    assert all(model["params"] > 0 and model["macs_g"] > 0 for model in models)
 
 
-def test_shipped_checkpoint_shows_its_licence_and_figures(capsys):
+def test_models_is_a_table_for_people(capsys):
+    assert main(["models"]) == 0
+    header, _, *rows = capsys.readouterr().out.splitlines()
+    assert header.split()[:2] == ["model", "task"]
+    assert any(row.startswith("lwganet_l2 ") and "12.003" in row for row in rows)
+
+
+def test_shipped_checkpoint_shows_licence_and_attribution(capsys):
     assert main(["models", "show", "lwganet_l0-obb-thermal"]) == 0
     page = capsys.readouterr().out
-    assert "CC-BY-4.0" in page
-    assert "AP50" in page
+    assert "licence: CC-BY-4.0" in page
+    assert "attribution: Trained on HIT-UAV" in page
+    assert "classes: Person, Car, Bicycle, OtherVehicle" in page
+
+
+def test_shown_model_is_the_listed_one(capsys):
+    listed = {model["name"]: model for model in document(capsys)["models"]}
+    assert document(capsys, "show", "lwganet_l2")["model"] == listed["lwganet_l2"]
 
 
 def test_unknown_model_names_the_nearest(capsys):
