@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from model_zoo.backbones import backbone_names, create_backbone
     from model_zoo.checkpoint import Checkpoint, load_checkpoint, load_state, save_checkpoint
     from model_zoo.detectors import create_detector, detector_from_checkpoint, detector_names
+    from model_zoo.published import LoadReport, load_published
 
 __all__ = [
     "Checkpoint",
+    "LoadReport",
     "backbone_names",
     "create_backbone",
     "create_detector",
     "detector_from_checkpoint",
     "detector_names",
     "load_checkpoint",
+    "load_published",
     "load_state",
     "save_checkpoint",
 ]
@@ -31,6 +34,8 @@ _HOMES = {
     "load_checkpoint": "checkpoint",
     "load_state": "checkpoint",
     "save_checkpoint": "checkpoint",
+    "LoadReport": "published",
+    "load_published": "published",
     "backbone_names": "backbones",
     "create_backbone": "backbones",
     "create_detector": "detectors",

@@ -280,13 +280,21 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _resize_on_load(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Stored embeddings are square; one of another length is resized to the module's grid."""
-    assert isinstance(module, DynamicVis)
-    stored, own = state.get(prefix + "pos_embed"), module.pos_embed
-    if stored is None or stored.ndim != 3 or stored.shape[1] == own.shape[1]:
-        return
+def fit_positions(model: DynamicVis, stored: Tensor) -> Tensor:
+    """A stored positional embedding for the size that `model` was built for.
+
+    Stored ones are square; what is neither of the model's length nor square is given back as it is.
+    """
+    if stored.ndim != 3 or stored.shape[1] == model.pos_embed.shape[1]:
+        return stored
     side = math.isqrt(stored.shape[1])
-    if side * side == stored.shape[1]:
-        resized = resize_positions(stored.float(), (side, side), module.grid)
-        state[prefix + "pos_embed"] = resized
+    if side * side != stored.shape[1]:
+        return stored
+    return resize_positions(stored.float(), (side, side), model.grid)
+
+
+def _resize_on_load(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    assert isinstance(module, DynamicVis)
+    name = prefix + "pos_embed"
+    if name in state:
+        state[name] = fit_positions(module, state[name])
