@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from model_zoo.backbones import backbone_names, create_backbone
     from model_zoo.checkpoint import Checkpoint, load_checkpoint, load_state, save_checkpoint
+    from model_zoo.deploy import reparameterize
     from model_zoo.detectors import create_detector, detector_from_checkpoint, detector_names
     from model_zoo.published import LoadReport, load_published
 
@@ -26,6 +27,7 @@ __all__ = [
     "load_checkpoint",
     "load_published",
     "load_state",
+    "reparameterize",
     "save_checkpoint",
 ]
 
@@ -38,6 +40,7 @@ _HOMES = {
     "load_published": "published",
     "backbone_names": "backbones",
     "create_backbone": "backbones",
+    "reparameterize": "deploy",
     "create_detector": "detectors",
     "detector_from_checkpoint": "detectors",
     "detector_names": "detectors",
