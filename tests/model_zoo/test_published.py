@@ -15,7 +15,6 @@ from safetensors.torch import save_file  # noqa: E402
 
 from edgekit.core import CheckpointError  # noqa: E402
 from model_zoo import create_backbone, load_published  # noqa: E402
-from model_zoo.published import load_published  # noqa: E402
 
 pytestmark = pytest.mark.workstation
 
