@@ -71,6 +71,7 @@ golden: $(SETUP)  ## make the golden vectors again (MODELS=folder of the full on
 
 bundles: $(SETUP)  ## make the shipped INT8 bundles again from the checkpoints (DATA=folder of the sets)
 	$(RUN) -m edgekit.export.shipped --data $(DATA)
+	$(RUN) -m edgekit.export.results
 
 train-thermal: $(SETUP)  ## train the shipped thermal detector (DATA=...; resumes)
 	$(RUN) -m edgekit.cli.main train edgekit/train/recipes/thermal.toml --data $(DATA)/uav-thermal-obb --out runs/thermal

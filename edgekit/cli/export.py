@@ -28,6 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="input size, px")
     parser.add_argument("--calibration-frames", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--max-ap50-drop",
+        type=float,
+        metavar="X",
+        help="AP50 that INT8 may lose, in 0..1 (default: the target's gate)",
+    )
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -46,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         size=tuple(args.size) if args.size else None,
         calibration_frames=args.calibration_frames,
         seed=args.seed,
+        max_ap50_drop=args.max_ap50_drop,
         force=args.force,
     )
     report = export_bundle(request, notify=progress)

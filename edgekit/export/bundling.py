@@ -63,7 +63,7 @@ class ExportRequest:
     precisions  in the order asked for; `int8` needs `data`
     data        DOTA folder: calibration frames from its train split, figures on its val split
     size        (height, width) px; None: the checkpoint's
-    keep_float  also keep the fp32 artefact that INT8 was measured against
+    max_ap50_drop  in place of the target's gate: a small validation set cannot resolve half a point
     """
 
     checkpoint: Path
@@ -74,6 +74,7 @@ class ExportRequest:
     size: tuple[int, int] | None = None
     candidates: int = DEFAULT_CANDIDATES
     calibration_frames: int = 64
+    max_ap50_drop: float | None = None
     seed: int = 0
     force: bool = False
 
@@ -199,13 +200,13 @@ def _measure_and_write(
         work / "trial.bundle",
         replace(
             manifest,
-            artefacts=_artefacts(tried),
+            artefacts=_artefacts(tried, request),
             provenance=describe_provenance(request.checkpoint, _command(request), {}),
         ),
         _model_files(work, tried),
     )
     measured, speed = _measure(request, checkpoint, trial, tried, validation, notify)
-    refused = _refusals(request.target.gates, measured, speed) if "int8" in tried else {}
+    refused = _refusals(_gates(request), measured, speed) if "int8" in tried else {}
     kept = tuple(p for p in request.precisions if p not in refused) or ("fp32",)
     if refused and "fp32" not in kept:
         kept = (*kept, "fp32")
@@ -215,7 +216,7 @@ def _measure_and_write(
     inputs = {"calibration": calibration.digest} if calibration else {}
     final = replace(
         manifest,
-        artefacts=_artefacts(kept),
+        artefacts=_artefacts(kept, request),
         accuracy={_artefact_id(p): _figures(measured[p], request) for p in kept},
         provenance=describe_provenance(request.checkpoint, _command(request), inputs),
     )
@@ -291,7 +292,7 @@ def _refusals(gates: Gates, measured: dict[str, Measured], speed: Speed | None) 
     return {}
 
 
-def _artefacts(precisions: tuple[str, ...]) -> tuple[Artefact, ...]:
+def _artefacts(precisions: tuple[str, ...], request: ExportRequest) -> tuple[Artefact, ...]:
     """INT8 first where it is there: it passed its gates."""
     ranked = sorted(precisions, key=lambda precision: precision != "int8")
     return tuple(
@@ -302,10 +303,23 @@ def _artefacts(precisions: tuple[str, ...]) -> tuple[Artefact, ...]:
             precision=precision,
             files=tuple(path.as_posix() for path in iter_ir_files(_place(precision))),
             order=order,
-            budget=_BUDGETS[precision],
+            budget=_budget(precision, request),
         )
         for order, precision in enumerate(ranked)
     )
+
+
+def _budget(precision: str, request: ExportRequest) -> Budget:
+    budget = _BUDGETS[precision]
+    if precision != "int8":
+        return budget
+    return replace(budget, ap50_drop=_gates(request).max_ap50_drop)
+
+
+def _gates(request: ExportRequest) -> Gates:
+    if request.max_ap50_drop is None:
+        return request.target.gates
+    return replace(request.target.gates, max_ap50_drop=request.max_ap50_drop)
 
 
 def _artefact_id(precision: str) -> str:
@@ -370,6 +384,7 @@ def _reports(
                 "data_set": data_set,
                 "score_threshold": EVAL_SCORE_THRESHOLD,
                 "refused": refused,
+                "gates": asdict(_gates(request)),
                 "artefacts": rows,
             }
         )

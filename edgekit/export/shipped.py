@@ -19,6 +19,9 @@ SHIPPED = {
     "lwganet_l0-obb-sar-ships": "sar-ships",
 }
 
+#: One ship of the 131 in the validation split is 0.8 points: half a point cannot be resolved there.
+AP50_DROPS = {"lwganet_l0-obb-sar-ships": 0.01}
+
 
 def main() -> int:
     """Export each shipped checkpoint as an INT8 bundle for cpu-x86."""
@@ -34,6 +37,7 @@ def main() -> int:
             out=args.out / f"{name}.bundle",
             precisions=("int8",),
             data=args.data / SHIPPED[name],
+            max_ap50_drop=AP50_DROPS.get(name),
             force=True,
         )
         report = export_bundle(request, notify=_say)

@@ -44,3 +44,10 @@ def test_readme_names_the_test_command_that_ci_calls():
     readme, ci = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
     assert "make test" in readme
     assert re.search(r"^make test$", ci, re.MULTILINE)
+
+
+def test_readme_shows_the_figures_of_the_shipped_bundles():
+    from edgekit.export.results import put_between, results_table
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert put_between(readme, results_table()) == readme, "run python -m edgekit.export.results"
