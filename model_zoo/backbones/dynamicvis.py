@@ -8,7 +8,7 @@ are the published ones, so that published state dicts load.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -48,6 +48,14 @@ CONFIGS = {
     "dynamicvis_b": DynamicVisConfig(96, (2, 4, 16, 4)),
     "dynamicvis_l": DynamicVisConfig(128, (2, 4, 32, 4)),
 }
+
+
+def without_selection(config: DynamicVisConfig) -> DynamicVisConfig:
+    """The published variant without token selection: every token, sorted and weighted.
+
+    Its checkpoints have the names of the selecting one, so they must be told apart by hand.
+    """
+    return replace(config, keep=(1, 1, 1, 1), global_tokens=False, weigh_all=False)
 
 
 class DynamicVis(nn.Module):

@@ -190,6 +190,14 @@ def test_variants_without_selection_keep_the_shapes(config):
     assert any("spatial_gate" in k for k in model.state_dict()) == bool(config.keep[0])
 
 
+def test_the_published_variant_without_selection_has_the_same_names():
+    whole = create_backbone("dynamicvis_b", token_selection=False, image_size=64).eval()
+    assert list(whole.state_dict()) == list(create_backbone("dynamicvis_b").state_dict())
+    assert whole.layers[0][1][0].select(torch.rand(1, 256)).shape == (1, 256)
+    with pytest.raises(UsageError, match="selects no tokens"):
+        create_backbone("lwganet_l0", token_selection=False)
+
+
 @pytest.mark.parametrize("size", [(0, 64), (64, 100), (16, 16)])
 def test_a_size_that_is_no_multiple_of_32_is_refused(size):
     with pytest.raises(UsageError, match="multiples of 32"):
