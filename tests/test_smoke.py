@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 import edgekit
@@ -34,15 +31,3 @@ def test_each_command_has_help_with_an_example(name, capsys):
 def test_unknown_command_names_the_nearest(capsys):
     assert main(["exprot"]) == 2
     assert "did you mean 'export'" in capsys.readouterr().err
-
-
-HEAVY = ("numpy", "torch", "openvino", "onnx", "nncf", "PIL", "av", "rasterio", "paho")
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys; from edgekit.cli.main import main; main(['--help']); "
-        f"print([n for n in {HEAVY} if n in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
