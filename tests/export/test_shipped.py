@@ -34,21 +34,23 @@ def test_bundle_names_its_checkpoint_by_hash(name):
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_bundle_finds_what_its_checkpoint_finds(name):
-    """INT8 moves single boxes; strong ones must stay. Threshold 0.4, IoU 0.5, nine in ten."""
+    """INT8 moves scores a little, so a detection over 0.5 on one side is looked for over 0.3 on
+    the other: 95 in 100 must be there, at IoU 0.5, both ways."""
     path = CHECKPOINTS / f"{name}.safetensors"
     bundle = open_bundle(BUNDLES / f"{name}.bundle")
-    reference = checkpoint_detector(load_checkpoint(path), path, score_threshold=0.4)
+    reference = checkpoint_detector(load_checkpoint(path), path, score_threshold=0.3)
     engine = open_engine(bundle)
-    candidate = Detector(bundle, engine, score_threshold=0.4)
+    candidate = Detector(bundle, engine, score_threshold=0.3)
     modality = bundle.manifest.input.modality
     pictures = [read_picture(p) for p in sorted((SAMPLES / FRAMES[name]).glob("*.jpg"))]
     expected = [reference.detect(picture, modality)[0] for picture in pictures]
     found = [candidate.detect(picture, modality)[0] for picture in pictures]
     engine.close()
-    parity = compare_detections(expected, found)
-    assert parity.reference >= 10
-    assert parity.matched_fraction > 0.9
-    assert parity.mean_iou > 0.85
+    for strong, all_of_other in ((expected, found), (found, expected)):
+        parity = compare_detections([d.take(d.scores >= 0.5) for d in strong], all_of_other)
+        assert parity.reference >= 8
+        assert parity.matched >= 0.95 * parity.reference
+        assert parity.mean_iou > 0.85
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
