@@ -14,7 +14,7 @@ DATA ?= ../shared/data
 MODELS ?= ../shared/models
 PACKAGED := $(shell find edgekit model_zoo targets firmware_bridge -type f -not -name '*.py[co]')
 
-.PHONY: help setup demo test test-slow check format lint type layers golden bundles train-thermal \
+.PHONY: help setup demo test test-slow bench check format lint type layers golden bundles train-thermal \
         train-sar docs size clean
 
 help:  ## list the targets
@@ -28,6 +28,9 @@ test: $(SETUP)  ## the default tests
 
 test-slow: $(SETUP)  ## the tests that take minutes
 	$(RUN) -m pytest -q -m slow
+
+bench: $(SETUP)  ## kernels of the frame path beside OpenCV's; read the ratios of medians
+	$(RUN) -m pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
 
 check: format-check lint type layers test  ## all that CI checks
 

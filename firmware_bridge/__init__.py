@@ -1,0 +1,1 @@
+"""Between the companion computer and flight controllers or microcontrollers."""

@@ -1,0 +1,1 @@
+"""Scenarios, statistics and reports of latency."""
