@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bundle import (
-    AccuracyFigure,
     Artefact,
     Budget,
     Bundle,
@@ -27,8 +24,7 @@ from edgekit.core import UsageError
 from edgekit.data.calibration import CalibrationSet, choose_calibration
 from edgekit.data.dota import DotaSet, read_dota_folder
 from edgekit.engines.base import open_engine
-from edgekit.export.card import render_card
-from edgekit.export.measure import Parity, Speed, measure_parity, measure_speed
+from edgekit.export.measure import Measured, Speed, measure_parity, measure_speed
 from edgekit.export.onnx_graph import export_onnx
 from edgekit.export.openvino_ir import (
     QuantiseSettings,
@@ -37,7 +33,7 @@ from edgekit.export.openvino_ir import (
     write_ir,
 )
 from edgekit.export.provenance import describe_provenance, source_date
-from edgekit.metrics import DetectionMetrics
+from edgekit.export.reports import ENGINE, accuracy_figures, artefact_id, report_files
 from edgekit.reference import EVAL_SCORE_THRESHOLD, measure_accuracy
 from edgekit.reference.checkpoint_bundle import checkpoint_detector, checkpoint_manifest
 from edgekit.runtime.detector import Detector
@@ -46,7 +42,6 @@ from model_zoo import Checkpoint, detector_from_checkpoint, load_checkpoint
 from model_zoo.deploy import DEFAULT_CANDIDATES, DeployObb, DeploySpec
 from targets import Gates, TargetProfile
 
-_ENGINE = "openvino"
 _PARITY_FRAMES = 16
 #: fp32 differs from eager by summation order alone; INT8 is judged by accuracy first.
 _BUDGETS = {
@@ -77,14 +72,6 @@ class ExportRequest:
     max_ap50_drop: float | None = None
     seed: int = 0
     force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What is known of one artefact after measuring it."""
-
-    parity: Parity | None
-    accuracy: DetectionMetrics | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +124,11 @@ def export_bundle(request: ExportRequest, notify: Notify = lambda _: None) -> Ex
 
 
 def _check(request: ExportRequest) -> None:
-    choice = request.target.engine(_ENGINE)
+    choice = request.target.engine(ENGINE)
     for precision in request.precisions:
         if precision not in choice.precisions:
             raise UsageError(
-                f"target '{request.target.name}' does not compute {precision} in {_ENGINE}",
+                f"target '{request.target.name}' does not compute {precision} in {ENGINE}",
                 f"choose from {', '.join(choice.precisions)}",
             )
     if "int8" in request.precisions and request.data is None:
@@ -180,7 +167,7 @@ def _quantise(
         for frame in calibration.frames
         for array, _ in reference.network_inputs(read_picture(frame.image_path), modality)
     ]
-    options = request.target.engine(_ENGINE).options
+    options = request.target.engine(ENGINE).options
     settings = QuantiseSettings(overflow_fix=bool(options.get("overflow_fix", True)))
     write_int8_ir(onnx_path, xml_path, inputs, settings)
 
@@ -210,14 +197,15 @@ def _measure_and_write(
     kept = tuple(p for p in request.precisions if p not in refused) or ("fp32",)
     if refused and "fp32" not in kept:
         kept = (*kept, "fp32")
-    files = _model_files(work, kept) | _reports(
-        checkpoint, manifest, measured, refused, kept, calibration, validation, request
+    reports = report_files(
+        checkpoint, measured, kept, refused, _gates(request), calibration, request.data
     )
+    files = _model_files(work, kept) | reports
     inputs = {"calibration": calibration.digest} if calibration else {}
     final = replace(
         manifest,
         artefacts=_artefacts(kept, request),
-        accuracy={_artefact_id(p): _figures(measured[p], request) for p in kept},
+        accuracy={artefact_id(p): accuracy_figures(measured[p], request.data) for p in kept},
         provenance=describe_provenance(request.checkpoint, _command(request), inputs),
     )
     write_bundle(request.out, final, files, force=request.force)
@@ -297,8 +285,8 @@ def _artefacts(precisions: tuple[str, ...], request: ExportRequest) -> tuple[Art
     ranked = sorted(precisions, key=lambda precision: precision != "int8")
     return tuple(
         Artefact(
-            id=_artefact_id(precision),
-            engine=_ENGINE,
+            id=artefact_id(precision),
+            engine=ENGINE,
             engine_version=version("openvino"),
             precision=precision,
             files=tuple(path.as_posix() for path in iter_ir_files(_place(precision))),
@@ -322,12 +310,8 @@ def _gates(request: ExportRequest) -> Gates:
     return replace(request.target.gates, max_ap50_drop=request.max_ap50_drop)
 
 
-def _artefact_id(precision: str) -> str:
-    return f"{_ENGINE}-{precision}"
-
-
 def _place(precision: str) -> Path:
-    return Path("model") / _ENGINE / precision / "model.xml"
+    return Path("model") / ENGINE / precision / "model.xml"
 
 
 def _xml(work: Path, precision: str) -> Path:
@@ -340,66 +324,3 @@ def _model_files(work: Path, precisions: tuple[str, ...]) -> dict[str, Path | by
         for precision in precisions
         for path in iter_ir_files(_place(precision))
     }
-
-
-def _figures(measured: Measured, request: ExportRequest) -> tuple[AccuracyFigure, ...]:
-    accuracy = measured.accuracy
-    if accuracy is None or request.data is None:
-        return ()
-    data_set = f"{request.data.name} val"
-    rows = [("ap50", accuracy.ap50), ("ap75", accuracy.ap75), ("map50_95", accuracy.map50_95)]
-    rows += [(f"ap50 {row.name}", row.ap50) for row in accuracy.per_class]
-    rows.append(("mean_angle_error_deg", accuracy.mean_angle_error_deg))
-    return tuple(
-        AccuracyFigure(data_set, name, round(value, 6))
-        for name, value in rows
-        if math.isfinite(value)
-    )
-
-
-def _reports(
-    checkpoint: Checkpoint,
-    manifest: Manifest,
-    measured: dict[str, Measured],
-    refused: dict[str, str],
-    kept: tuple[str, ...],
-    calibration: CalibrationSet | None,
-    validation: DotaSet | None,
-    request: ExportRequest,
-) -> dict[str, Path | bytes]:
-    data_set = f"{request.data.name} val" if request.data else ""
-    accuracies = {_artefact_id(p): a for p in kept if (a := measured[p].accuracy) is not None}
-    files: dict[str, Path | bytes] = {"card.md": render_card(checkpoint, accuracies, data_set)}
-    if request.data and (request.data / "LICENSE").is_file():
-        files["LICENSE"] = request.data / "LICENSE"  # weights carry the terms of their data
-    if validation is not None:
-        parity = {_artefact_id(p): asdict(m.parity) for p, m in measured.items() if m.parity}
-        files["reports/parity.json"] = _json(
-            {"schema": "edgekit.parity/1", "reference": "torch fp32 eager", "artefacts": parity}
-        )
-        rows = {_artefact_id(p): m.accuracy.to_json() for p, m in measured.items() if m.accuracy}
-        files["reports/accuracy.json"] = _json(
-            {
-                "schema": "edgekit.accuracy/1",
-                "data_set": data_set,
-                "score_threshold": EVAL_SCORE_THRESHOLD,
-                "refused": refused,
-                "gates": asdict(_gates(request)),
-                "artefacts": rows,
-            }
-        )
-    if calibration is not None:
-        files["reports/calibration.json"] = _json(
-            {
-                "schema": "edgekit.calibration/1",
-                "seed": calibration.seed,
-                "digest": calibration.digest,
-                "frames": [frame.name for frame in calibration.frames],
-                "kept_in_float": [*QuantiseSettings().float_operators, "predictors", "decode"],
-            }
-        )
-    return files
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.data.dota import LabelledFrame
 from edgekit.engines.base import Engine
-from edgekit.metrics import compare_detections, compare_tensors
+from edgekit.metrics import DetectionMetrics, compare_detections, compare_tensors
 from edgekit.reference import detect_frames
 from edgekit.runtime.detector import Detector
 from edgekit.runtime.sources.images import read_picture
@@ -32,6 +32,14 @@ class Parity:
     score_cosine: float
     score_max_abs: float
     detections: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of one artefact after measuring it."""
+
+    parity: Parity | None
+    accuracy: DetectionMetrics | None
 
 
 def measure_parity(
